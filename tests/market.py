@@ -99,13 +99,13 @@ def per_command(events: Iterable[Event]) -> list[list[Event]]:
 
 
 def _mask(field: Field) -> int:
-    return (2**field.bits - 1) << field.shift
+    return ((1 << field.bits) - 1) << field.shift
 
 
 def _get(words: tuple[int, ...], field: Field) -> int:
     if field.bits == 64:
         return words[field.word]
-    return (words[field.word] >> field.shift) & (2**field.bits - 1)
+    return (words[field.word] >> field.shift) & ((1 << field.bits) - 1)
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
