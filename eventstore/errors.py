@@ -1,0 +1,48 @@
+"""How the record can fail. Each name says what to do next."""
+
+from __future__ import annotations
+
+
+class Fenced(Exception):
+    """Somebody claimed the partition after us, so this block is not in the record and never will be. Stop writing."""
+
+    def __init__(self, partition: int, seq: int, found: str) -> None:
+        super().__init__(f"partition {partition}: block {seq} refused, {found}; another writer owns the partition, stop this one")
+        self.partition, self.seq = partition, seq
+
+
+class OutcomeUnknown(Exception):
+    """The store did not say whether the block is in the record. Append the same block again, or claim and read the head."""
+
+    def __init__(self, partition: int, seq: int, cause: str) -> None:
+        super().__init__(f"partition {partition}: whether block {seq} is durable is not known ({cause}); append it again or rebuild from the record")
+        self.partition, self.seq = partition, seq
+
+
+class StoreFailed(Exception):
+    """The store could not do it and nothing changed. Mend the cause, then repeat."""
+
+    def __init__(self, store: str, cause: str) -> None:
+        super().__init__(f"{store}: {cause}; nothing was changed")
+        self.store, self.cause = store, cause
+
+
+class NewerSchema(Exception):
+    """Written by a later release than this one. Use that release."""
+
+    def __init__(self, what: str, found: int, known: int) -> None:
+        super().__init__(f"{what} has schema version {found}, this release knows up to {known}; use the release that wrote it")
+        self.what, self.found, self.known = what, found, known
+
+
+class Damaged(Exception):
+    """Stored bytes are not those that were committed. Stop reading there; restore the store from a copy.
+
+    partition, seq  the block concerned; None: not known (the file as a whole)
+    what            what differs
+    """
+
+    def __init__(self, partition: int | None, seq: int | None, what: str) -> None:
+        where = "the store" if partition is None else f"partition {partition}" if seq is None else f"partition {partition}, block {seq}"
+        super().__init__(f"{where}: {what}")
+        self.partition, self.seq, self.what = partition, seq, what
