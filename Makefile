@@ -12,8 +12,8 @@ BIN := .venv/bin
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
     $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 # A compiler counts only with the headers of this Python.
-COMPILER := $(shell include=$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_paths()["include"])' 2>/dev/null); \
-    echo '\#include <Python.h>' | $${CC:-cc} -fsyntax-only -I"$$include" -x c - 2>/dev/null && echo found)
+COMPILER := $(shell $(CC) -fsyntax-only -I"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_paths()["include"])')" \
+    -include Python.h -x c /dev/null 2>/dev/null && echo compiled)
 KERNEL := .venv/kernel-$(shell cat requirements.lock domain/*.py | cksum | cut -d' ' -f1)-$(or $(COMPILER),interpreted)
 
 help:
@@ -53,9 +53,9 @@ clean:
 .venv/installed: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "outcry needs Python 3.11 or newer: none found; name one with make PYTHON=..." >&2; exit 1; }
 	@echo "setting up .venv"
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement requirements.lock
-	HATCH_BUILD_NO_HOOKS=true $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement requirements.lock
+	@HATCH_BUILD_NO_HOOKS=true $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # All of domain/ in one group, so that calls between its modules are native. -fno-semantic-interposition lets a shared library inline its own
@@ -64,7 +64,7 @@ $(KERNEL): .venv/installed
 	@rm -rf build domain/*.so *__mypyc*.so .venv/kernel-*
 	@if [ -n "$(COMPILER)" ]; then \
 	    echo "compiling the kernel"; \
-	    PATH="$$PWD/$(BIN):$$PATH" CFLAGS="-O3 -fno-semantic-interposition" $(BIN)/mypyc domain/*.py >.venv/kernel.log 2>&1 \
+	    PATH="$$PWD/$(BIN):$$PATH" CC="$(CC)" CFLAGS="-O3 -fno-semantic-interposition" $(BIN)/mypyc domain/*.py >.venv/kernel.log 2>&1 \
 	        || { cat .venv/kernel.log >&2; exit 1; }; \
 	elif [ "$${CI:-}" = true ]; then \
 	    echo "no C compiler with Python's headers: CI demands a compiled kernel" >&2; exit 1; \
