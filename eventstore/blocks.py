@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from domain.events import EVENT_BYTES
@@ -13,7 +13,7 @@ from eventstore import codec
 from eventstore.errors import Damaged, NewerSchema
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow as pa
 
 HASH_BYTES: Final = 32
 NO_INPUTS: Final = b"{}"
@@ -76,7 +76,7 @@ class Block:
         """The event rows alone; use rows() when both are wanted."""
         return self.rows()[1]
 
-    def to_arrow(self) -> pyarrow.RecordBatch:
+    def to_arrow(self) -> pa.RecordBatch:
         """The events with their commands as named columns (eventstore/arrow.py)."""
         from eventstore.arrow import to_arrow  # pyarrow is slow to import and not needed to trade
 
@@ -120,7 +120,7 @@ def seal(head: Head, commands: bytes, events: bytes, time_ns: int, inputs: bytes
     unsealed = Block(
         head.partition, head.seq + 1, head.epoch, head.next_event, *counts, time_ns, SCHEMA_VERSION, inputs, head.hash, b"", payload
     )
-    return _with_hash(unsealed)
+    return replace(unsealed, hash=digest(unsealed))
 
 
 def verify(block: Block, head: Head) -> None:
@@ -168,9 +168,3 @@ def digest(block: Block) -> bytes:
     sha.update(block.inputs)
     sha.update(block.payload)
     return sha.digest()
-
-
-def _with_hash(block: Block) -> Block:
-    from dataclasses import replace
-
-    return replace(block, hash=digest(block))

@@ -1,13 +1,18 @@
 """How the record can fail. Each name says what to do next."""
 
+# ruff: noqa: N818  these are the words of the design; a name says what to do next, not that it is an error
+
 from __future__ import annotations
 
 
 class Fenced(Exception):
     """Somebody claimed the partition after us, so this block is not in the record and never will be. Stop writing."""
 
-    def __init__(self, partition: int, seq: int, found: str) -> None:
-        super().__init__(f"partition {partition}: block {seq} refused, {found}; another writer owns the partition, stop this one")
+    def __init__(self, partition: int, seq: int, epoch: int, head_seq: int, head_epoch: int) -> None:
+        super().__init__(
+            f"partition {partition}: block {seq} of epoch {epoch} does not follow the head, block {head_seq} in epoch {head_epoch}; "
+            "another writer owns the partition, stop this one"
+        )
         self.partition, self.seq = partition, seq
 
 
@@ -15,7 +20,10 @@ class OutcomeUnknown(Exception):
     """The store did not say whether the block is in the record. Append the same block again, or claim and read the head."""
 
     def __init__(self, partition: int, seq: int, cause: str) -> None:
-        super().__init__(f"partition {partition}: whether block {seq} is durable is not known ({cause}); append it again or rebuild from the record")
+        super().__init__(
+            f"partition {partition}: it is not known whether block {seq} is durable ({cause}); "
+            "append the same block again, or claim and rebuild from the record"
+        )
         self.partition, self.seq = partition, seq
 
 

@@ -38,7 +38,7 @@ class MemoryLog:
             if (block.epoch, block.seq - 1, block.prev_hash) == (head.epoch, head.seq, head.hash) and head.epoch > 0:
                 chain.append(block)
             elif chain[block.seq - 1 : block.seq] != [block]:
-                raise Fenced(block.partition, block.seq, f"sealed in epoch {block.epoch}, the head is block {head.seq} in epoch {head.epoch}")
+                raise Fenced(block.partition, block.seq, block.epoch, head.seq, head.epoch)
 
     def read(self, partition: int, after_seq: int = 0) -> Iterator[Block]:
         """See BlockLog."""
