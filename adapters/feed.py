@@ -1,0 +1,84 @@
+"""A feed: a source of commands that is a file or a seed and not a client, and the judge of what became of them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from commands.codec import to_row
+from commands.messages import Command
+from domain.columns import MAX_BATCH_COMMANDS
+from domain.verbs import COMMAND_BYTES, SEQUENCE, SESSION
+
+
+class BadFeed(ValueError):  # noqa: N818 - named like the other failures of the world
+    """The source is not what it should be: where, what is wrong, what would be right. Rows made before that place are good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a venue's own executions in our record.
+
+    venue_executions  executions of displayed orders that the source reports
+    same_price        of these: every lot traded here at the venue's price
+    same_maker        of these: every lot traded here with the order that the venue names
+    other_trades      trades here that the venue does not have
+    """
+
+    venue_executions: int
+    same_price: int
+    same_maker: int
+    other_trades: int
+
+
+class Judge(Protocol):
+    """Compares the record with what the venue did. It is shown every block of the record, from the first, while the feed runs or later."""
+
+    def see(self, commands: bytes, events: bytes) -> None:
+        """Take in one block's rows, as stored: k x 128 and n x 64 bytes."""
+
+    def verdict(self) -> Verdict:
+        """The result; final when the feed has run to its end and every block was seen."""
+
+
+class Feed(Protocol):
+    """A source that gives the same rows each time it is read.
+
+    Rows carry `session` and a sequence that rises by one from 1: to feed a partition twice changes nothing, and a restart goes on after the
+    session's last sequence. A feed lists its instruments and opens and funds its accounts itself, so it wants a partition of its own.
+    """
+
+    session: int
+
+    @property
+    def judge(self) -> Judge | None:
+        """None: there is no venue to compare with."""
+
+    def batches(self, after_sequence: int = 0) -> Iterator[bytes]:
+        """The rows whose sequence is above *after_sequence*, 1 to 16,384 rows a batch. Once per object. Raises BadFeed, OSError."""
+
+    def progress(self) -> float:
+        """Share of the source that was read so far, 0 to 1."""
+
+
+_SESSION_SEQUENCE = struct.Struct("<2q")
+assert SEQUENCE == SESSION + 1, "both words are written at once"
+
+
+def rows(commands: Iterable[Command], session: int) -> Iterator[bytes]:
+    """*commands* as rows of *session*, numbered from 1."""
+    start = SESSION * 8
+    for sequence, command in enumerate(commands, 1):
+        row = to_row(command)
+        yield row[:start] + _SESSION_SEQUENCE.pack(session, sequence) + row[start + _SESSION_SEQUENCE.size :]
+
+
+def batched(numbered: Iterable[bytes], after_sequence: int) -> Iterator[bytes]:
+    """Rows in batches. The first *after_sequence* rows are made and left out: what they teach the source's judge still counts."""
+    rest = islice(numbered, after_sequence, None)
+    while batch := b"".join(islice(rest, MAX_BATCH_COMMANDS)):
+        assert len(batch) % COMMAND_BYTES == 0, "a row has 128 bytes"
+        yield batch
