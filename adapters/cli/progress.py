@@ -1,0 +1,56 @@
+"""A progress bar on stderr for whatever takes longer than a second; lines now and then where stderr is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+QUIET_S: Final = 1.0
+LINE_S: Final = 5.0
+
+Show: TypeAlias = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1, as often as one likes."""
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Show]:
+    """Show how far *label* is, from its second second on; nothing at all when it is quicker."""
+    with _bar(label) if sys.stderr.isatty() else _lines(label) as show:
+        yield show
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Show]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    begin = time.monotonic()
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(label, total=1.0)
+
+    def show(share: float) -> None:
+        bar.update(task, completed=share)
+        if not bar.live.is_started and time.monotonic() - begin > QUIET_S:
+            bar.start()
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+@contextmanager
+def _lines(label: str) -> Iterator[Show]:
+    due = time.monotonic() + QUIET_S
+
+    def show(share: float) -> None:
+        nonlocal due
+        if time.monotonic() > due:
+            due = time.monotonic() + LINE_S
+            print(f"{label}: {share:.0%}", file=sys.stderr, flush=True)  # noqa: T201 - not the answer, which is stdout's
+
+    yield show
