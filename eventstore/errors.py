@@ -1,7 +1,5 @@
 """How the record can fail. Each name says what to do next."""
 
-# ruff: noqa: N818  these are the words of the design; a name says what to do next, not that it is an error
-
 from __future__ import annotations
 
 
