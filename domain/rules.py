@@ -29,24 +29,25 @@ TOO_MANY_WALLETS: Final = 12
 UNKNOWN_ORDER: Final = 13
 INSTRUMENT_STATE: Final = 14
 CLIENT_ORDER_ID_IN_USE: Final = 15
-MARKET_WITHOUT_BOUND: Final = 16
-MARKET_MUST_NOT_REST: Final = 17
-BUDGET_NOT_ALLOWED: Final = 18
-POST_ONLY_MUST_REST: Final = 19
-EXPIRY_PASSED: Final = 20
-PRICE_BAND: Final = 21
-MIN_QUANTITY: Final = 22
-MAX_QUANTITY: Final = 23
-ACCOUNT_MAX_QUANTITY: Final = 24
-MAX_NOTIONAL: Final = 25
-ACCOUNT_MAX_NOTIONAL: Final = 26
-ACCOUNT_OPEN_ORDERS: Final = 27
-TOO_MANY_ORDERS: Final = 28
-TOO_MANY_PRICE_LEVELS: Final = 29
-WOULD_TAKE: Final = 30
-INSUFFICIENT_FUNDS: Final = 31
-FOK_UNFILLABLE: Final = 32
-SUPPLY_BOUND: Final = 33
+CROWDED_ID: Final = 16
+MARKET_WITHOUT_BOUND: Final = 17
+MARKET_MUST_NOT_REST: Final = 18
+BUDGET_NOT_ALLOWED: Final = 19
+POST_ONLY_MUST_REST: Final = 20
+EXPIRY_PASSED: Final = 21
+PRICE_BAND: Final = 22
+MIN_QUANTITY: Final = 23
+MAX_QUANTITY: Final = 24
+ACCOUNT_MAX_QUANTITY: Final = 25
+MAX_NOTIONAL: Final = 26
+ACCOUNT_MAX_NOTIONAL: Final = 27
+ACCOUNT_OPEN_ORDERS: Final = 28
+TOO_MANY_ORDERS: Final = 29
+TOO_MANY_PRICE_LEVELS: Final = 30
+WOULD_TAKE: Final = 31
+INSUFFICIENT_FUNDS: Final = 32
+FOK_UNFILLABLE: Final = 33
+SUPPLY_BOUND: Final = 34
 
 RULES: Final = (
     Rule(MALFORMED_FIELD, "malformed_field", "word of the row", "value of the word"),
@@ -64,6 +65,7 @@ RULES: Final = (
     Rule(UNKNOWN_ORDER, "unknown_order", "account that asked", "order number, or client order id"),
     Rule(INSTRUMENT_STATE, "instrument_state", "state needed", "state it is in"),
     Rule(CLIENT_ORDER_ID_IN_USE, "client_order_id_in_use", "order that has it", "client order id"),
+    Rule(CROWDED_ID, "crowded_id", "places looked at for a free one", "client order id, or command id: take another one"),
     Rule(MARKET_WITHOUT_BOUND, "market_without_bound", "0", "0: a market order needs a protection price, or (buy) a budget"),
     Rule(MARKET_MUST_NOT_REST, "market_must_not_rest", "IOC", "time in force"),
     Rule(BUDGET_NOT_ALLOWED, "budget_not_allowed", "0: only a market buy that is IOC has a budget", "budget"),

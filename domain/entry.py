@@ -1,0 +1,156 @@
+"""A new order: every check in the order of docs/rules.md section 4, then it is accepted and matched."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from domain.checks import (
+    are_lots_allowed,
+    has_level_room,
+    has_order_room,
+    has_wallets,
+    is_ahead,
+    is_client_id_free,
+    is_funded,
+    is_in_band,
+    is_known,
+    is_listed,
+    is_notional_allowed,
+    market_makes_sense,
+    may_trade,
+    must_not_take,
+    notional_of,
+    resting_price,
+    takes_orders,
+    takes_time_in_force,
+    terms_make_sense,
+)
+from domain.columns import (
+    BAND_HIGH,
+    BASE_ASSET,
+    BASE_UNITS,
+    BUDGET_FLAG,
+    DAY_END,
+    DAY_NS,
+    INSTRUMENT_WIDTH,
+    NUMBER,
+    QUOTE_ASSET,
+    TIME_NS,
+)
+from domain.events import ORDER_ACCEPTED
+from domain.funds import available, buy_hold
+from domain.matching import cannot_rest, fillable_lots, match, stp_mode, time_in_force
+from domain.orders import enter
+from domain.refusal import refuse
+from domain.rules import FOK_UNFILLABLE
+from domain.state import State, emit, event_head
+from domain.verbs import (
+    ACCOUNT,
+    AMOUNT,
+    CLIENT_ORDER_ID,
+    DAY,
+    EXPIRES_NS,
+    FOK,
+    INSTRUMENT,
+    PRICE_TICKS,
+    QUANTITY_LOTS,
+    TERMS,
+)
+from domain.wellformed import word
+
+
+def new_order(s: State, commands: bytes, row: i64) -> None:
+    """Refuse the order, or accept, match and rest it."""
+    number = word(commands, row, INSTRUMENT)
+    account = word(commands, row, ACCOUNT)
+    terms = word(commands, row, TERMS)
+    if not is_listed(s, number) or not is_known(s, account) or not may_trade(s, account):
+        return
+    instrument = number * INSTRUMENT_WIDTH
+    book_side = number * 2 + (terms & 1)
+    price_ticks = word(commands, row, PRICE_TICKS)
+    lots = word(commands, row, QUANTITY_LOTS)
+    budget = word(commands, row, AMOUNT)
+    if not may_enter(s, commands, row, instrument):
+        return
+    if budget != 0 and price_ticks == 0:
+        price_ticks = s.instruments[instrument + BAND_HIGH]
+    if not is_in_band(s, instrument, price_ticks) or not are_lots_allowed(s, account, instrument, lots):
+        return
+    notional = budget if budget != 0 else notional_of(s, instrument, price_ticks, lots)
+    if not is_notional_allowed(s, account, instrument, notional) or not has_order_room(s, account):
+        return
+    if not cannot_rest(terms):
+        if not has_level_room(s, book_side, price_ticks):
+            return
+        price_ticks = price_at_rest(s, account, book_side, instrument, price_ticks, lots, (terms >> 5) & 3)
+        if price_ticks == 0:
+            return
+    accept(s, account, book_side, price_ticks, lots, terms, word(commands, row, CLIENT_ORDER_ID), budget, word(commands, row, EXPIRES_NS))
+
+
+def may_enter(s: State, commands: bytes, row: i64, instrument: i64) -> bool:
+    """Sections 4.1 to 4.3: what does not depend on price and quantity."""
+    account = word(commands, row, ACCOUNT)
+    terms = word(commands, row, TERMS)
+    budget = word(commands, row, AMOUNT)
+    tif = time_in_force(terms)
+    is_sell = terms & 1 != 0
+    is_market = terms & 2 != 0
+    return (
+        has_wallets(s, account, instrument)
+        and takes_orders(s, instrument)
+        and takes_time_in_force(s, instrument, tif)
+        and is_client_id_free(s, account, word(commands, row, CLIENT_ORDER_ID))
+        and (not is_market or market_makes_sense(s, is_sell, tif, word(commands, row, PRICE_TICKS), budget))
+        and terms_make_sense(s, is_market, is_sell, tif, (terms >> 5) & 3, budget)
+        and is_ahead(s, tif, word(commands, row, EXPIRES_NS), s.counters[TIME_NS])
+    )
+
+
+def price_at_rest(s: State, account: i64, book_side: i64, instrument: i64, price_ticks: i64, lots: i64, post_only: i64) -> i64:
+    """The price of an order that can rest: slid when it must not take and asked for it. 0 after a refusal."""
+    if not must_not_take(s, instrument, post_only):
+        return price_ticks
+    slid = resting_price(s, book_side, instrument, price_ticks, post_only)
+    if slid == 0 or slid == price_ticks:
+        return slid
+    if not is_notional_allowed(s, account, instrument, notional_of(s, instrument, slid, lots)) or not has_level_room(s, book_side, slid):
+        return 0
+    return slid
+
+
+def accept(
+    s: State, account: i64, book_side: i64, price_ticks: i64, lots: i64, terms: i64, client_id: i64, budget: i64, expires_ns: i64
+) -> None:
+    """Sections 4.7 to 4.9: hold the worst case, ask whether a FOK can be filled, accept, match."""
+    instrument = (book_side >> 1) * INSTRUMENT_WIDTH
+    if book_side & 1:
+        needed = lots * s.instruments[instrument + BASE_UNITS]
+        usable = available(s, account, s.instruments[instrument + BASE_ASSET])
+    else:
+        needed = budget if budget != 0 else buy_hold(s, instrument, price_ticks, lots, 0)
+        usable = available(s, account, s.instruments[instrument + QUOTE_ASSET])
+    if not is_funded(s, usable, needed):
+        return
+    if time_in_force(terms) == FOK:
+        fillable = fillable_lots(s, account, book_side, price_ticks, lots, stp_mode(terms))
+        if fillable < lots:
+            refuse(s, FOK_UNFILLABLE, fillable, lots)
+            return
+    if time_in_force(terms) == DAY:
+        expires_ns = day_end_after(s.counters[TIME_NS], s.instruments[instrument + DAY_END])
+    order = enter(s, account, book_side, price_ticks, lots, kept_terms(terms, budget), client_id, needed, expires_ns)
+    emit(s, event_head(ORDER_ACCEPTED, book_side), s.orders[order + NUMBER], needed, price_ticks, lots, expires_ns, 0, 0)
+    match(s, order)
+
+
+def kept_terms(terms: i64, budget: i64) -> i64:
+    """The terms an order keeps: those of its command, and whether it has a budget."""
+    return terms | BUDGET_FLAG if budget != 0 else terms
+
+
+def day_end_after(time_ns: i64, day_end_ns: i64) -> i64:
+    """The first day end later than *time_ns*, nanosecond of UTC."""
+    midnight = time_ns - time_ns % DAY_NS
+    return midnight + day_end_ns if midnight + day_end_ns > time_ns else midnight + DAY_NS + day_end_ns

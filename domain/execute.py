@@ -1,0 +1,103 @@
+"""One command row: decide, change the state through the mutators, emit the events."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from domain import rules
+from domain.changes import cancel_order, reduce_order, replace_order
+from domain.columns import COMMAND_COUNT, INCOMING, MAX_PROBE, MAX_SESSION, TIME_NS
+from domain.dedupe import crowded, first_outcome, remember, seen
+from domain.entry import new_order
+from domain.events import COMMAND_REPEATED
+from domain.refusal import refuse
+from domain.state import State, emit, reserve
+from domain.sweeps import mass_cancel, tick_clock
+from domain.verbs import (
+    ACCOUNT,
+    CANCEL_ORDER,
+    CHANGE_ACCOUNT,
+    DEPOSIT,
+    LIST_INSTRUMENT,
+    MASS_CANCEL,
+    NEW_ORDER,
+    OPEN_ACCOUNT,
+    RECEIVED_NS,
+    REDUCE_ORDER,
+    REPLACE_ORDER,
+    SEQUENCE,
+    SESSION,
+    SET_INSTRUMENT_STATE,
+    VERB,
+    WITHDRAW,
+)
+from domain.venue import change_account, deposit, list_instrument, open_account, set_instrument_state, withdraw
+from domain.wellformed import WELL_FORMED, malformed_word, word
+
+
+def execute_command(s: State, commands: bytes, row: i64) -> None:
+    """Any row gives at least one event; the first is its outcome (docs/rules.md section 1)."""
+    reserve(s)
+    s.counters[COMMAND_COUNT] += 1
+    wrong = malformed_word(s.word_bounds, commands, row)
+    if wrong != WELL_FORMED:
+        refuse(s, rules.MALFORMED_FIELD, wrong, word(commands, row, wrong))
+        return
+    move_time(s, word(commands, row, RECEIVED_NS))
+    account = word(commands, row, ACCOUNT)
+    session = word(commands, row, SESSION)
+    sequence = word(commands, row, SEQUENCE)
+    if session > MAX_SESSION:
+        refuse(s, rules.TOO_MANY_SESSIONS, MAX_SESSION, session)
+        return
+    if crowded(s, account, session, sequence):
+        refuse(s, rules.CROWDED_ID, MAX_PROBE, sequence)
+        return
+    if seen(s, account, session, sequence):
+        kind, detail = first_outcome(s, account, session, sequence)
+        emit(s, COMMAND_REPEATED, kind, detail, 0, 0, 0, 0, 0)
+        return
+    outcome = s.emitted
+    dispatch(s, commands, row)
+    assert s.emitted > outcome and s.counters[INCOMING] == 0, "a command has an outcome, and leaves no order between taker and book"
+    remember_outcome(s, account, session, sequence, outcome)
+
+
+def move_time(s: State, received_ns: i64) -> None:
+    """Time rises: the later of the last command's time and this one's receipt."""
+    if received_ns > s.counters[TIME_NS]:
+        s.counters[TIME_NS] = received_ns
+
+
+def remember_outcome(s: State, account: i64, session: i64, sequence: i64, outcome: i64) -> None:
+    """Keep the kind and first column of the event at *outcome* for a repeat of this command."""
+    remember(s, account, session, sequence, s.events[outcome * 8] & 255, s.events[outcome * 8 + 1])
+
+
+def dispatch(s: State, commands: bytes, row: i64) -> None:
+    """Give a well-formed command that was not seen before to its verb."""
+    verb = word(commands, row, VERB)
+    if verb == NEW_ORDER:
+        new_order(s, commands, row)
+    elif verb == CANCEL_ORDER:
+        cancel_order(s, commands, row)
+    elif verb == REPLACE_ORDER:
+        replace_order(s, commands, row)
+    elif verb == REDUCE_ORDER:
+        reduce_order(s, commands, row)
+    elif verb == MASS_CANCEL:
+        mass_cancel(s, commands, row)
+    elif verb == DEPOSIT:
+        deposit(s, commands, row)
+    elif verb == WITHDRAW:
+        withdraw(s, commands, row)
+    elif verb == OPEN_ACCOUNT:
+        open_account(s, commands, row)
+    elif verb == CHANGE_ACCOUNT:
+        change_account(s, commands, row)
+    elif verb == LIST_INSTRUMENT:
+        list_instrument(s, commands, row)
+    elif verb == SET_INSTRUMENT_STATE:
+        set_instrument_state(s, commands, row)
+    else:
+        tick_clock(s)

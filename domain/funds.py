@@ -1,0 +1,208 @@
+"""Wallets, holds, fees and settlement: where every minor unit of an account is, and how a fill moves it.
+
+Fees round here and nowhere else: per order, up, once (docs/rules.md section 5). PAID_AHEAD keeps what rounding has taken so
+far beyond the exact sum, in millionths of a minor unit, always below one minor unit.
+"""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from domain.columns import (
+    ACCOUNT_WIDTH,
+    ASSET,
+    AVAILABLE,
+    BASE_UNITS,
+    BASE_WALLET,
+    BOOK_SIDE,
+    BUDGET_FLAG,
+    FEE_UNIT,
+    FEE_WALLET,
+    FIRST_WALLET,
+    HELD,
+    INSTRUMENT_WIDTH,
+    LOTS,
+    MAKER_RATE,
+    ORDER_TERMS,
+    PAID_AHEAD,
+    PRICE,
+    QUOTE_UNITS,
+    QUOTE_WALLET,
+    RESERVED,
+    TAKER_RATE,
+    WALLET_OWNER,
+    WALLET_TOP,
+    WALLET_WIDTH,
+)
+from domain.state import State
+from domain.table import get, put
+
+
+def instrument_of(book_side: i64) -> i64:
+    """Row of the instrument of a book side."""
+    return (book_side >> 1) * INSTRUMENT_WIDTH
+
+
+def find_wallet(s: State, account: i64, asset: i64) -> i64:
+    """Row of the account's wallet of an asset, 0 when it has none. The first two, opened one after the other, need no look-up."""
+    first = s.accounts[account * ACCOUNT_WIDTH + FIRST_WALLET]
+    if first == 0:
+        return 0
+    if s.wallets[first + ASSET] == asset:
+        return first
+    second = first + WALLET_WIDTH
+    if second < s.counters[WALLET_TOP] * WALLET_WIDTH and s.wallets[second + WALLET_OWNER] == account:
+        if s.wallets[second + ASSET] == asset:
+            return second
+        return get(s.wallet_index, account, asset)
+    return get(s.wallet_index, account, asset)
+
+
+def wallet(s: State, account: i64, asset: i64) -> i64:
+    """Row of the account's wallet of an asset, opened when it has none yet. The caller has asked for room."""
+    row = find_wallet(s, account, asset)
+    if row != 0:
+        return row
+    row = s.counters[WALLET_TOP] * WALLET_WIDTH
+    s.counters[WALLET_TOP] += 1
+    s.wallets[row + ASSET] = asset
+    s.wallets[row + WALLET_OWNER] = account
+    first = account * ACCOUNT_WIDTH + FIRST_WALLET
+    if s.accounts[first] == 0:
+        s.accounts[first] = row
+    elif s.accounts[first] + WALLET_WIDTH != row:
+        put(s.wallet_index, account, asset, row)
+    return row
+
+
+def available(s: State, account: i64, asset: i64) -> i64:
+    """What the account can use of an asset, minor units."""
+    row = find_wallet(s, account, asset)
+    return 0 if row == 0 else s.wallets[row + AVAILABLE]
+
+
+def fee_bound(cost: i64, rate: i64, paid_ahead: i64) -> i64:
+    """Most the fees on *cost* can still take, minor units: rounded up, less what was paid ahead."""
+    exact = cost * rate - paid_ahead
+    return (exact + FEE_UNIT - 1) // FEE_UNIT if exact > 0 else 0
+
+
+def buy_hold(s: State, instrument: i64, price_ticks: i64, lots: i64, paid_ahead: i64) -> i64:
+    """Worst case of a buy, quote minor units: its limit price and the higher of the two fee rates."""
+    row = s.instruments
+    cost = price_ticks * lots * row[instrument + QUOTE_UNITS]
+    maker = row[instrument + MAKER_RATE]
+    taker = row[instrument + TAKER_RATE]
+    rate = maker if maker > taker else taker
+    return cost if rate == 0 else cost + fee_bound(cost, rate, paid_ahead)
+
+
+def hold_now(s: State, order: i64) -> i64:
+    """What an order must hold for the lots it has left (a budget order: not asked here)."""
+    orders = s.orders
+    book_side = orders[order + BOOK_SIDE]
+    instrument = instrument_of(book_side)
+    if book_side & 1:
+        return orders[order + LOTS] * s.instruments[instrument + BASE_UNITS]
+    if orders[order + LOTS] == 0:
+        return 0
+    return buy_hold(s, instrument, orders[order + PRICE], orders[order + LOTS], orders[order + PAID_AHEAD])
+
+
+def paying_wallet(s: State, order: i64) -> i64:
+    """The wallet an order holds from: quote for a buy, base for a sell."""
+    return s.orders[order + BASE_WALLET] if s.orders[order + BOOK_SIDE] & 1 else s.orders[order + QUOTE_WALLET]
+
+
+def post(s: State, row: i64, column: i64, amount: i64) -> None:
+    """Change one balance of a wallet by a signed amount. Every change of a balance goes through here: a batch's postings sum to 0."""
+    s.wallets[row + column] += amount
+    s.posted += amount
+
+
+def hold(s: State, order: i64, amount: i64) -> None:
+    """Move *amount* (negative: back) from available to held, for this order."""
+    row = paying_wallet(s, order)
+    wallets = s.wallets
+    post(s, row, AVAILABLE, -amount)
+    post(s, row, RESERVED, amount)
+    s.orders[order + HELD] += amount
+    assert wallets[row + AVAILABLE] >= 0, "an order holds only what is available"
+    assert wallets[row + RESERVED] >= s.orders[order + HELD], "a wallet reserves what its orders hold"
+    assert s.orders[order + HELD] >= 0, "an order gives back only what it holds"
+
+
+def release_excess(s: State, order: i64) -> i64:
+    """Give back what an order holds beyond its need now; returns it, minor units. A living budget order keeps its budget."""
+    orders = s.orders
+    if orders[order + ORDER_TERMS] & BUDGET_FLAG and orders[order + LOTS] > 0:
+        return 0
+    excess = orders[order + HELD] - hold_now(s, order)
+    hold(s, order, -excess)
+    return excess
+
+
+def release_all(s: State, order: i64) -> i64:
+    """Give back everything an order holds; returns it, minor units."""
+    amount = s.orders[order + HELD]
+    hold(s, order, -amount)
+    return amount
+
+
+def charge(s: State, order: i64, value: i64, rate: i64) -> i64:
+    """The order's fee for a fill of *value*: its exact fees so far, rounded up, less what it has paid. Updates what it paid ahead."""
+    if rate == 0:
+        return 0
+    exact = value * rate - s.orders[order + PAID_AHEAD]
+    fee = (exact + FEE_UNIT - 1) // FEE_UNIT if exact > 0 else 0
+    s.orders[order + PAID_AHEAD] = fee * FEE_UNIT - exact
+    assert 0 <= s.orders[order + PAID_AHEAD] < FEE_UNIT, "rounding takes less than one minor unit from an order"
+    return fee
+
+
+def settle(s: State, taker: i64, maker: i64, price_ticks: i64, lots: i64) -> tuple[i64, i64, i64]:
+    """Move one fill's stock against its cash, and the fees to the venue: all of it, or stop. The lots are off both orders already.
+
+    Returns (taker's fee, maker's fee, what left the buyer's hold), quote minor units.
+    Raises  AssertionError on a broken invariant: the writer stops the partition.
+    Rule    docs/rules.md section 5: delivery versus payment, at the maker's price.
+    """
+    orders = s.orders
+    wallets = s.wallets
+    instrument = instrument_of(orders[taker + BOOK_SIDE])
+    value = price_ticks * lots * s.instruments[instrument + QUOTE_UNITS]
+    stock = lots * s.instruments[instrument + BASE_UNITS]
+    taker_fee = charge(s, taker, value, s.instruments[instrument + TAKER_RATE])
+    maker_fee = charge(s, maker, value, s.instruments[instrument + MAKER_RATE])
+    if orders[taker + BOOK_SIDE] & 1:
+        buyer, seller, spent, fee = maker, taker, value + maker_fee, taker_fee
+    else:
+        buyer, seller, spent, fee = taker, maker, value + taker_fee, maker_fee
+    if orders[buyer + ORDER_TERMS] & BUDGET_FLAG and orders[buyer + LOTS] > 0:
+        released = spent
+    else:
+        released = orders[buyer + HELD] - hold_now(s, buyer)
+    assert released >= spent, "a trade spends only what its order holds"
+    cash = orders[buyer + QUOTE_WALLET]
+    orders[buyer + HELD] -= released
+    post(s, cash, RESERVED, -released)
+    post(s, cash, AVAILABLE, released - spent)
+    post(s, orders[buyer + BASE_WALLET], AVAILABLE, stock)
+    shelf = orders[seller + BASE_WALLET]
+    orders[seller + HELD] -= stock
+    post(s, shelf, RESERVED, -stock)
+    post(s, orders[seller + QUOTE_WALLET], AVAILABLE, value - fee)
+    if taker_fee + maker_fee > 0:
+        post(s, s.instruments[instrument + FEE_WALLET], AVAILABLE, taker_fee + maker_fee)
+    assert spent - (value - fee) == taker_fee + maker_fee and fee <= value, "what the buyer pays, seller and venue get"
+    assert wallets[cash + RESERVED] >= orders[buyer + HELD] >= 0, "the buyer's wallet reserves what its orders hold"
+    assert wallets[shelf + RESERVED] >= orders[seller + HELD] >= 0, "a trade delivers only what its order holds"
+    return taker_fee, maker_fee, released
+
+
+def affordable_lots(s: State, order: i64, price_ticks: i64) -> i64:
+    """Lots that what a budget order still holds can pay at a price, its taker fee included."""
+    instrument = instrument_of(s.orders[order + BOOK_SIDE])
+    rate = s.instruments[instrument + TAKER_RATE]
+    lot_cost = price_ticks * s.instruments[instrument + QUOTE_UNITS]
+    return (s.orders[order + HELD] * FEE_UNIT + s.orders[order + PAID_AHEAD]) // (lot_cost * (FEE_UNIT + rate))

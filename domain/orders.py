@@ -1,0 +1,128 @@
+"""The mutators of orders: what execute decides and what apply folds change orders, queues and funds here and nowhere else."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from domain.columns import (
+    BASE_ASSET,
+    BASE_WALLET,
+    BOOK_SIDE,
+    CLIENT_ID,
+    ENTRIES,
+    HELD,
+    INCOMING,
+    LEVEL,
+    LOTS,
+    ORDER_TERMS,
+    OWNER,
+    PRICE,
+    QUOTE_ASSET,
+    QUOTE_WALLET,
+)
+from domain.expiries import schedule, unschedule
+from domain.funds import hold, hold_now, instrument_of, release_all, release_excess, settle, wallet
+from domain.slots import delist, dequeue, enlist, enqueue, free_slot, take_lots, take_slot
+from domain.state import State
+from domain.table import delete, put
+
+
+def enter(
+    s: State, account: i64, book_side: i64, price_ticks: i64, lots: i64, terms: i64, client_id: i64, amount: i64, expires_ns: i64
+) -> i64:
+    """Make an accepted order: a slot, a number, its hold of *amount* minor units. It is incoming until it rests. Returns its row."""
+    order = take_slot(s)
+    orders = s.orders
+    orders[order + OWNER] = account
+    orders[order + BOOK_SIDE] = book_side
+    orders[order + PRICE] = price_ticks
+    orders[order + LOTS] = lots
+    orders[order + ORDER_TERMS] = terms
+    orders[order + CLIENT_ID] = client_id
+    instrument = instrument_of(book_side)
+    orders[order + QUOTE_WALLET] = wallet(s, account, s.instruments[instrument + QUOTE_ASSET])
+    orders[order + BASE_WALLET] = wallet(s, account, s.instruments[instrument + BASE_ASSET])
+    enlist(s, order)
+    hold(s, order, amount)
+    s.counters[ENTRIES] += 1
+    if expires_ns != 0:
+        schedule(s, order, expires_ns, s.counters[ENTRIES])
+    s.counters[INCOMING] = order
+    return order
+
+
+def leave(s: State, order: i64) -> i64:
+    """The order is gone: out of its queue, its hold released, its slot free. Returns what was released, minor units."""
+    if s.orders[order + LEVEL] != 0:
+        dequeue(s, order)
+    released = release_all(s, order)
+    forget(s, order)
+    return released
+
+
+def forget(s: State, order: i64) -> None:
+    """Free an order that is in no queue and holds nothing."""
+    if s.counters[INCOMING] == order:
+        s.counters[INCOMING] = 0
+    unschedule(s, order)
+    delist(s, order)
+    free_slot(s, order)
+
+
+def forget_if_empty(s: State, order: i64) -> None:
+    """An order without open lots is gone."""
+    if s.orders[order + LOTS] == 0:
+        if s.orders[order + LEVEL] != 0:
+            dequeue(s, order)
+        forget(s, order)
+
+
+def rest(s: State, order: i64) -> None:
+    """The incoming order joins the end of the queue of its price."""
+    assert s.counters[INCOMING] == order, "only the incoming order comes to rest"
+    enqueue(s, order)
+    s.counters[INCOMING] = 0
+
+
+def fill(s: State, taker: i64, maker: i64, lots: i64) -> tuple[i64, i64, i64]:
+    """One fill at the maker's price; an order without open lots is gone.
+
+    Returns (taker's fee, maker's fee, what left the buyer's hold), quote minor units.
+    """
+    price_ticks = s.orders[maker + PRICE]
+    take_lots(s, taker, lots)
+    take_lots(s, maker, lots)
+    moved = settle(s, taker, maker, price_ticks, lots)
+    forget_if_empty(s, maker)
+    forget_if_empty(s, taker)
+    return moved
+
+
+def decrement(s: State, order: i64, lots: i64) -> i64:
+    """Take lots off an order without a trade, priority kept; one without lots is gone. Returns what was released, minor units."""
+    take_lots(s, order, lots)
+    released = release_excess(s, order)
+    forget_if_empty(s, order)
+    return released
+
+
+def rename(s: State, order: i64, client_id: i64) -> None:
+    """Give an order another client order id; its own again is no change."""
+    orders = s.orders
+    if orders[order + CLIENT_ID] == client_id:
+        return
+    if orders[order + CLIENT_ID] != 0:
+        delete(s.client_ids, orders[order + OWNER], orders[order + CLIENT_ID])
+    orders[order + CLIENT_ID] = client_id
+    put(s.client_ids, orders[order + OWNER], client_id, order)
+
+
+def reenter(s: State, order: i64, price_ticks: i64, lots: i64) -> i64:
+    """A replace that loses priority: off the book, new price and lots, incoming. Returns the change of its hold, minor units, signed."""
+    dequeue(s, order)
+    s.orders[order + PRICE] = price_ticks
+    s.orders[order + LOTS] = lots
+    change = hold_now(s, order) - s.orders[order + HELD]
+    hold(s, order, change)
+    s.counters[INCOMING] = order
+    return change

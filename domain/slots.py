@@ -1,0 +1,184 @@
+"""Order slots: take, free, find; the account's list of its live orders; the queue of a price."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from domain.columns import (
+    ACCOUNT_WIDTH,
+    BASE_WALLET,
+    BOOK_SIDE,
+    CLIENT_ID,
+    EARLIER,
+    GENERATION_MASK,
+    GENERATION_STEP,
+    HEAD,
+    HELD,
+    LATER,
+    LEVEL,
+    LEVEL_LOTS,
+    LEVEL_ORDERS,
+    LIVE_ORDERS,
+    LOTS,
+    NEWER,
+    NEWEST,
+    NUMBER,
+    OLDER,
+    OPEN_ORDERS,
+    ORDER_FREE,
+    ORDER_TERMS,
+    ORDER_TOP,
+    ORDER_WIDTH,
+    OWNER,
+    PAID_AHEAD,
+    PARTITION,
+    PARTITION_SHIFT,
+    PRICE,
+    QUOTE_WALLET,
+    SLOT_MASK,
+    TAIL,
+)
+from domain.ladder import close_level, open_level
+from domain.state import State
+from domain.table import delete, get, put
+
+
+def take_slot(s: State) -> i64:
+    """Row of a slot that nobody has, under a number that never was."""
+    counters = s.counters
+    orders = s.orders
+    order = counters[ORDER_FREE]
+    if order != 0:
+        counters[ORDER_FREE] = orders[order + LATER]
+        orders[order + LATER] = 0
+        orders[order + NUMBER] = GENERATION_STEP - orders[order + NUMBER]
+    else:
+        slot = counters[ORDER_TOP]
+        order = slot * ORDER_WIDTH
+        orders[order + NUMBER] = (counters[PARTITION] << PARTITION_SHIFT) + GENERATION_STEP + slot
+        counters[ORDER_TOP] = slot + 1
+    counters[LIVE_ORDERS] += 1
+    return order
+
+
+def free_slot(s: State, order: i64) -> None:
+    """Give a slot back, all of its columns zero; one whose generations are used up is never used again."""
+    counters = s.counters
+    orders = s.orders
+    number = orders[order + NUMBER]
+    assert orders[order + LEVEL] == 0 and orders[order + HELD] == 0, "an order that is gone is in no queue and holds nothing"
+    orders[order + NUMBER] = -number
+    orders[order + OWNER] = 0
+    orders[order + BOOK_SIDE] = 0
+    orders[order + PRICE] = 0
+    orders[order + LOTS] = 0
+    orders[order + PAID_AHEAD] = 0
+    orders[order + QUOTE_WALLET] = 0
+    orders[order + BASE_WALLET] = 0
+    orders[order + ORDER_TERMS] = 0
+    orders[order + CLIENT_ID] = 0
+    counters[LIVE_ORDERS] -= 1
+    if number & GENERATION_MASK != GENERATION_MASK:
+        orders[order + LATER] = counters[ORDER_FREE]
+        counters[ORDER_FREE] = order
+
+
+def find_number(s: State, number: i64) -> i64:
+    """Row of the live order with this number, 0 when there is none."""
+    slot = number & SLOT_MASK
+    if number <= 0 or slot == 0 or slot >= s.counters[ORDER_TOP]:
+        return 0
+    order = slot * ORDER_WIDTH
+    return order if s.orders[order + NUMBER] == number else 0
+
+
+def find_client_id(s: State, account: i64, client_id: i64) -> i64:
+    """Row of the account's live order with this client order id, 0 when there is none."""
+    return get(s.client_ids, account, client_id)
+
+
+def enlist(s: State, order: i64) -> None:
+    """Put a new order at the front of its account's list, and under its client order id."""
+    orders = s.orders
+    account = orders[order + OWNER]
+    row = account * ACCOUNT_WIDTH
+    newest = s.accounts[row + NEWEST]
+    orders[order + OLDER] = newest
+    if newest != 0:
+        orders[newest + NEWER] = order
+    s.accounts[row + NEWEST] = order
+    s.accounts[row + OPEN_ORDERS] += 1
+    if orders[order + CLIENT_ID] != 0:
+        put(s.client_ids, account, orders[order + CLIENT_ID], order)
+
+
+def delist(s: State, order: i64) -> None:
+    """Take an order out of its account's list and from under its client order id."""
+    orders = s.orders
+    row = orders[order + OWNER] * ACCOUNT_WIDTH
+    newer = orders[order + NEWER]
+    older = orders[order + OLDER]
+    if newer != 0:
+        orders[newer + OLDER] = older
+    else:
+        s.accounts[row + NEWEST] = older
+    if older != 0:
+        orders[older + NEWER] = newer
+    orders[order + NEWER] = 0
+    orders[order + OLDER] = 0
+    s.accounts[row + OPEN_ORDERS] -= 1
+    if orders[order + CLIENT_ID] != 0:
+        delete(s.client_ids, orders[order + OWNER], orders[order + CLIENT_ID])
+
+
+def enqueue(s: State, order: i64) -> None:
+    """Put an order at the end of the queue of its price."""
+    orders = s.orders
+    assert orders[order + LEVEL] == 0 and orders[order + LOTS] > 0, "an order that rests has lots and is in no queue yet"
+    level = open_level(s, orders[order + BOOK_SIDE], orders[order + PRICE])
+    pages = s.pages
+    tail = pages[level + TAIL]
+    orders[order + LEVEL] = level
+    orders[order + EARLIER] = tail
+    if tail != 0:
+        orders[tail + LATER] = order
+    else:
+        pages[level + HEAD] = order
+    pages[level + TAIL] = order
+    pages[level + LEVEL_LOTS] += orders[order + LOTS]
+    pages[level + LEVEL_ORDERS] += 1
+
+
+def dequeue(s: State, order: i64) -> None:
+    """Take an order out of its queue, with the lots it still has."""
+    orders = s.orders
+    pages = s.pages
+    level = orders[order + LEVEL]
+    earlier = orders[order + EARLIER]
+    later = orders[order + LATER]
+    if earlier != 0:
+        orders[earlier + LATER] = later
+    else:
+        pages[level + HEAD] = later
+    if later != 0:
+        orders[later + EARLIER] = earlier
+    else:
+        pages[level + TAIL] = earlier
+    orders[order + EARLIER] = 0
+    orders[order + LATER] = 0
+    orders[order + LEVEL] = 0
+    pages[level + LEVEL_LOTS] -= orders[order + LOTS]
+    pages[level + LEVEL_ORDERS] -= 1
+    if pages[level + HEAD] == 0:
+        assert pages[level + LEVEL_LOTS] == 0 and pages[level + LEVEL_ORDERS] == 0, "an empty level has no lots"
+        close_level(s, orders[order + BOOK_SIDE], orders[order + PRICE], level)
+
+
+def take_lots(s: State, order: i64, lots: i64) -> None:
+    """Take open lots off an order, resting or incoming."""
+    orders = s.orders
+    assert 0 < lots <= orders[order + LOTS], "an order loses only lots that it has"
+    orders[order + LOTS] -= lots
+    level = orders[order + LEVEL]
+    if level != 0:
+        s.pages[level + LEVEL_LOTS] -= lots

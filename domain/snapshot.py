@@ -1,0 +1,131 @@
+"""A snapshot is a copy of the vectors: header, then every vector's length and bytes, then a SHA-256 over all of it.
+
+Layout, little-endian: 8 bytes magic, 8 bytes version, 8 bytes number of vectors; per vector 8 bytes length in words and the
+words; 32 bytes SHA-256 of everything before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from librt.strings import read_i64_le
+from librt.vecs import vec
+from mypy_extensions import i64
+
+from domain.columns import COUNTERS, MAX_PARTITION, PARTITION
+from domain.state import VECTORS, State
+
+MAGIC: Final = b"OUTCRYSN"
+SNAPSHOT_VERSION: Final = 1
+HEADER_BYTES: Final = 24
+HASH_BYTES: Final = 32
+
+
+class BadSnapshot(ValueError):
+    """These bytes are no snapshot that this version can restore: use the record instead."""
+
+
+def vectors(s: State) -> list[vec[i64]]:
+    """The vectors, in the order of VECTORS."""
+    return [
+        s.counters,
+        s.orders,
+        s.accounts,
+        s.wallets,
+        s.instruments,
+        s.supplies,
+        s.sides,
+        s.pages,
+        s.expiries,
+        s.sessions,
+        s.outcomes,
+        s.ids,
+        s.client_ids,
+        s.wallet_index,
+        s.page_index,
+        s.nodes,
+        s.id_index,
+    ]
+
+
+def pack(s: State) -> bytes:
+    """The state as bytes."""
+    parts: list[bytes | memoryview] = [MAGIC, SNAPSHOT_VERSION.to_bytes(8, "little"), len(VECTORS).to_bytes(8, "little")]
+    for vector in vectors(s):
+        parts.append(len(vector).to_bytes(8, "little"))
+        parts.append(memoryview(vector).cast("B"))
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    parts.append(digest.digest())
+    return b"".join(parts)
+
+
+def unpack(data: bytes) -> State:
+    """The state of a snapshot. Raises BadSnapshot naming what is wrong; nothing is allocated beyond the size of *data*."""
+    check_frame(data)
+    read: list[vec[i64]] = []
+    place: i64 = HEADER_BYTES
+    end: i64 = len(data) - HASH_BYTES
+    for name in VECTORS:
+        if place + 8 > end:
+            raise BadSnapshot(f"ends before the vector {name}")
+        words = read_i64_le(data, place)
+        if words < 0 or words > (end - place - 8) // 8:
+            raise BadSnapshot(f"vector {name} claims {words} words, {(end - place - 8) // 8} are left")
+        read.append(vector_of(data, place + 8, words))
+        place += 8 + words * 8
+    if place != end:
+        raise BadSnapshot(f"{end - place} bytes too many after the last vector")
+    if len(read[0]) != COUNTERS or not 1 <= read[0][PARTITION] <= MAX_PARTITION:
+        raise BadSnapshot("its counters are not those of a partition")
+    return state_of(read)
+
+
+def check_frame(data: bytes) -> None:
+    """Magic, version, number of vectors and hash. Raises BadSnapshot."""
+    if len(data) < HEADER_BYTES + HASH_BYTES:
+        raise BadSnapshot(f"{len(data)} bytes are too short for a snapshot")
+    if data[:8] != MAGIC:
+        raise BadSnapshot(f"begins with {data[:8]!r}, a snapshot begins with {MAGIC!r}")
+    version = int.from_bytes(data[8:16], "little")
+    if version != SNAPSHOT_VERSION:
+        raise BadSnapshot(f"has version {version}, this program reads version {SNAPSHOT_VERSION}")
+    if int.from_bytes(data[16:24], "little") != len(VECTORS):
+        raise BadSnapshot(f"has {int.from_bytes(data[16:24], 'little')} vectors, version {SNAPSHOT_VERSION} has {len(VECTORS)}")
+    if hashlib.sha256(memoryview(data)[:-HASH_BYTES]).digest() != data[-HASH_BYTES:]:
+        raise BadSnapshot("its hash does not match its bytes: damaged")
+
+
+def vector_of(data: bytes, place: i64, words: i64) -> vec[i64]:
+    """A vector of *words* words from byte *place*."""
+    vector = vec[i64]([0] * words)
+    k: i64 = 0
+    while k < words:
+        vector[k] = read_i64_le(data, place + k * 8)
+        k += 1
+    return vector
+
+
+def state_of(read: list[vec[i64]]) -> State:
+    """A state made of vectors in the order of VECTORS."""
+    s = State(read[0][PARTITION])
+    s.counters = read[0]
+    s.orders = read[1]
+    s.accounts = read[2]
+    s.wallets = read[3]
+    s.instruments = read[4]
+    s.supplies = read[5]
+    s.sides = read[6]
+    s.pages = read[7]
+    s.expiries = read[8]
+    s.sessions = read[9]
+    s.outcomes = read[10]
+    s.ids = read[11]
+    s.client_ids = read[12]
+    s.wallet_index = read[13]
+    s.page_index = read[14]
+    s.nodes = read[15]
+    s.id_index = read[16]
+    return s

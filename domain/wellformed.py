@@ -1,0 +1,207 @@
+"""Is a command row one that its verb allows? Bounds of every word from the vocabulary, and what bounds cannot say (docs/rules.md 1.2)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from librt.strings import read_i64_le
+from librt.vecs import vec
+from mypy_extensions import i64
+
+from domain.columns import (
+    DAY_NS,
+    MAX_AMOUNT,
+    MAX_ASSET,
+    MAX_BALANCE,
+    MAX_FEE_RATE,
+    MAX_NOTIONAL,
+    MAX_PRICE_TICKS,
+    MAX_QUANTITY_LOTS,
+    MAX_TIME_NS,
+)
+from domain.verbs import (
+    ACCOUNT,
+    AMOUNT,
+    CANCEL_ORDER,
+    CHANGE_ACCOUNT,
+    CLIENT_ORDER_ID,
+    COMMAND_WORDS,
+    EXPIRES_NS,
+    GTD,
+    INSTRUMENT,
+    LIST_INSTRUMENT,
+    MASS_CANCEL,
+    NEW_CLIENT_ORDER_ID,
+    NEW_ORDER,
+    ORDER,
+    PRICE_TICKS,
+    QUANTITY_LOTS,
+    RECEIVED_NS,
+    REDUCE_ORDER,
+    REPLACE_ORDER,
+    SEQUENCE,
+    SESSION,
+    SET_INSTRUMENT_STATE,
+    TERMS,
+    TICK_CLOCK,
+    VERB,
+    VERBS,
+)
+
+WELL_FORMED: Final = 16  # the word after the last: no word is wrong
+ANY: Final = 2**63 - 1
+BOUNDS: Final[dict[str, tuple[int, int]]] = {
+    "received_ns": (0, MAX_TIME_NS),
+    "price_ticks": (0, MAX_PRICE_TICKS),
+    "quantity_lots": (0, MAX_QUANTITY_LOTS),
+    "asset": (1, MAX_ASSET),
+    "amount": (1, MAX_AMOUNT),
+    "budget": (0, MAX_AMOUNT),
+    "tick_size_e9": (1, ANY),
+    "lot_size_e9": (1, ANY),
+    "day_end_ns": (0, DAY_NS - 1),
+}
+NAMES_ACCOUNT: Final = ("OpenAccount", "ChangeAccount", "Deposit", "Withdraw", "NewOrder", "CancelOrder", "ReduceOrder", "ReplaceOrder")
+NAMES_INSTRUMENT: Final = ("ListInstrument", "SetInstrumentState", "NewOrder")
+LISTING_BOUNDS: Final[dict[str, tuple[int, int]]] = {"max_quantity_lots": (1, MAX_QUANTITY_LOTS), "max_notional": (1, MAX_NOTIONAL)}
+
+
+def bounds() -> vec[i64]:
+    """Lowest and highest value of every word, at (verb * 16 + word) * 2; a word that the verb does not name must be 0."""
+    table = vec[i64]([0] * (TICK_CLOCK + 1) * COMMAND_WORDS * 2)
+    for verb in VERBS:
+        for field in verb.fields:
+            low, high = BOUNDS.get(field.name, (0, ANY))
+            if verb.code == LIST_INSTRUMENT:
+                low, high = LISTING_BOUNDS.get(field.name, (low, high))
+            if (field.name == "account" and verb.name in NAMES_ACCOUNT) or (field.name == "instrument" and verb.name in NAMES_INSTRUMENT):
+                low = 1
+            place = (verb.code * COMMAND_WORDS + field.word) * 2
+            table[place] = low
+            table[place + 1] = high if field.bits == 64 else table[place + 1] + (2**field.bits - 1) * 2**field.shift
+        table[verb.code * COMMAND_WORDS * 2] = verb.code
+        table[verb.code * COMMAND_WORDS * 2 + 1] = verb.code
+    return table
+
+
+def word(commands: bytes, row: i64, column: i64) -> i64:
+    """One word of the command row that begins at byte *row*."""
+    return read_i64_le(commands, row + column * 8)
+
+
+def malformed_word(table: vec[i64], commands: bytes, row: i64) -> i64:
+    """The first word that is wrong, or WELL_FORMED. *table* is what `bounds` returned."""
+    verb = word(commands, row, VERB)
+    if verb == NEW_ORDER and is_plain_order(commands, row):
+        return WELL_FORMED
+    if verb <= 0 or verb > TICK_CLOCK:
+        return VERB
+    first = wrong_relation(commands, row, verb)
+    column: i64 = 0
+    while column < first:
+        value = word(commands, row, column)
+        place = (verb * COMMAND_WORDS + column) * 2
+        if value < table[place] or value > table[place + 1]:
+            return column
+        column += 1
+    return first
+
+
+def is_plain_order(commands: bytes, row: i64) -> bool:
+    """Surely a well-formed NewOrder? The short form of the same rules, for the row that is almost every row."""
+    terms = word(commands, row, TERMS)
+    expires = word(commands, row, EXPIRES_NS)
+    unnamed = word(commands, row, ORDER) | word(commands, row, NEW_CLIENT_ORDER_ID) | word(commands, row, 14) | word(commands, row, 15)
+    signs = (
+        word(commands, row, RECEIVED_NS)
+        | word(commands, row, SESSION)
+        | word(commands, row, CLIENT_ORDER_ID)
+        | word(commands, row, PRICE_TICKS)
+        | word(commands, row, QUANTITY_LOTS)
+        | word(commands, row, AMOUNT)
+    )
+    return (
+        unnamed == 0
+        and signs >= 0
+        and word(commands, row, RECEIVED_NS) <= MAX_TIME_NS
+        and (word(commands, row, SEQUENCE) > 0 or (word(commands, row, SEQUENCE) == 0 and word(commands, row, SESSION) == 0))
+        and word(commands, row, ACCOUNT) > 0
+        and word(commands, row, INSTRUMENT) > 0
+        and word(commands, row, PRICE_TICKS) <= MAX_PRICE_TICKS
+        and word(commands, row, QUANTITY_LOTS) <= MAX_QUANTITY_LOTS
+        and word(commands, row, AMOUNT) <= MAX_AMOUNT
+        and expires == 0
+        and are_order_terms(terms)
+        and (terms >> 2) & 7 != GTD
+    )
+
+
+def are_order_terms(terms: i64) -> bool:
+    """Is every enumeration in the terms of a NewOrder one of its values?"""
+    return 0 <= terms < 1024 and (terms >> 2) & 7 <= 4 and (terms >> 5) & 3 <= 2 and (terms >> 7) & 7 <= 4
+
+
+def wrong_relation(commands: bytes, row: i64, verb: i64) -> i64:
+    """The first word that is wrong by its enumeration or against other words, or WELL_FORMED."""
+    if word(commands, row, SESSION) > 0 and word(commands, row, SEQUENCE) == 0:
+        return SEQUENCE
+    terms = word(commands, row, TERMS)
+    if verb == NEW_ORDER:
+        if not are_order_terms(terms):
+            return TERMS
+        if ((terms >> 2) & 7 == GTD) != (word(commands, row, EXPIRES_NS) != 0):
+            return EXPIRES_NS
+    elif verb == CANCEL_ORDER or verb == REDUCE_ORDER or verb == REPLACE_ORDER:
+        if (word(commands, row, CLIENT_ORDER_ID) == 0) == (word(commands, row, ORDER) == 0):
+            return ORDER
+    elif verb == MASS_CANCEL:
+        if word(commands, row, ACCOUNT) == 0 and word(commands, row, INSTRUMENT) == 0:
+            return INSTRUMENT
+        if terms == 3:
+            return TERMS
+    elif verb == SET_INSTRUMENT_STATE:
+        if not 1 <= terms <= 4:
+            return TERMS
+    elif verb == CHANGE_ACCOUNT:
+        if not 1 <= terms <= 3:
+            return TERMS
+    elif verb == LIST_INSTRUMENT:
+        return wrong_listing(commands, row)
+    return WELL_FORMED
+
+
+def wrong_listing(commands: bytes, row: i64) -> i64:
+    """The first packed or related word of a ListInstrument that is wrong, or WELL_FORMED."""
+    if not is_symbol(word(commands, row, 6)):
+        return 6
+    assets = word(commands, row, 7)
+    base, quote, base_scale, quote_scale = assets & 65535, (assets >> 16) & 65535, (assets >> 32) & 255, assets >> 40
+    if assets < 0 or base == 0 or quote == 0 or base == quote or base_scale > 18 or quote_scale > 18:
+        return 7
+    band = word(commands, row, 10)
+    low = band & MAX_PRICE_TICKS
+    if band < 0 or low < 1 or low > band >> 31 or band >> 31 > MAX_PRICE_TICKS:
+        return 10
+    units = word(commands, row, 14)
+    lots = word(commands, row, 11)
+    if units > 0 and 0 < lots <= MAX_QUANTITY_LOTS and (units >> 31) <= MAX_PRICE_TICKS and lots * (units >> 31) > MAX_BALANCE:
+        return 11
+    rates = word(commands, row, 13)
+    if rates < 0 or rates & 1048575 > MAX_FEE_RATE or rates >> 20 > MAX_FEE_RATE:
+        return 13
+    if units < 0 or units & MAX_PRICE_TICKS == 0 or units >> 31 == 0 or units >> 31 > MAX_PRICE_TICKS:
+        return 14
+    return WELL_FORMED
+
+
+def is_symbol(packed: i64) -> bool:
+    """1 to 8 printable ASCII characters, then zeros only."""
+    if packed <= 0:
+        return False
+    rest = packed
+    while rest != 0:
+        character = rest & 255
+        if character < 33 or character > 126:
+            return False
+        rest >>= 8
+    return True
