@@ -71,6 +71,16 @@ def _decode_one(words: tuple[int, ...]) -> Event:
     return Event(row_type.name, tuple(values))
 
 
+def encode(happened: Event) -> bytes:
+    """The row of an event: what `decode` reads."""
+    row_type = next(kind for kind in e.EVENTS if kind.name == happened.name)
+    words = [0] * e.EVENT_WORDS
+    words[0] = row_type.code
+    for field, (_, value) in zip(row_type.fields, happened.fields, strict=True):
+        words[field.word] |= value << field.shift
+    return struct.pack("<8q", *words)
+
+
 def decode_row(row: bytes) -> dict[str, int]:
     """A command row as its verb's name (key "verb": the code) and fields; of an unknown verb the words under their numbers."""
     words = struct.unpack("<16q", row)
@@ -392,6 +402,10 @@ class Market:
     def number(self, name: int) -> int:
         """The engine's number of the order that this test calls *name*."""
         return self.numbers[name]
+
+    def available(self, account: int, asset: int) -> int:
+        """Available balance, as the refusal of a withdrawal of far too much shows it."""
+        return self.when(withdraw(account, asset, 2**62))[0].limit
 
     def _named(self, happened: Event) -> Event:
         fields = tuple((name, self.numbers.index(value) if value in self.numbers else value) for name, value in happened.fields)
