@@ -1,0 +1,58 @@
+"""All views of one partition, driven in process by whoever commits its blocks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from eventstore.blocks import Block
+from eventstore.ports import BlockLog
+from projections.balances import Balances
+from projections.bars import Bars
+from projections.columns import Columns
+from projections.depth import Depth
+from projections.quotes import Quotes
+from projections.trades import Trades
+from projections.view import Fold, Gap, MemoryView, Projection
+
+FOLDS: Final[dict[str, Callable[[], Fold]]] = {"quotes": Quotes, "depth": Depth, "trades": Trades, "bars": Bars, "balances": Balances}
+
+_log = logging.getLogger(__name__)
+
+
+class Views:
+    """One projection per fold, each with a view in memory.
+
+    stopped  the views that could not take a block in, and why: they stay at their position, the others and trading go on
+    """
+
+    def __init__(self, partition: int, folds: dict[str, Callable[[], Fold]] = FOLDS) -> None:
+        self.partition = partition
+        self.views = {name: MemoryView() for name in folds}
+        self.stopped: dict[str, Exception] = {}
+        self._projections = {name: Projection(partition, fold(), self.views[name]) for name, fold in folds.items()}
+
+    def advance(self, block: Block) -> None:
+        """Take a committed block in, in every view. Raises Gap: use catch_up()."""
+        columns = Columns(block)
+        for name, projection in self._projections.items():
+            if name in self.stopped:
+                continue
+            try:
+                projection.advance(columns)
+            except Gap:
+                raise
+            except Exception as poison:  # noqa: BLE001 - whatever it is, it stops this view only
+                self.stopped[name] = poison
+                _log.exception("view %s of partition %d stopped before block %d", name, self.partition, block.seq)
+
+    def catch_up(self, log: BlockLog) -> None:
+        """Take in what the record has and the views have not. Raises what log.read raises."""
+        running = [projection.seq for name, projection in self._projections.items() if name not in self.stopped]
+        for block in log.read(self.partition, min(running)) if running else ():
+            self.advance(block)
+
+    def row(self, view: str, key: str) -> bytes:
+        """A row of a view as of its position (view.positions); empty when there is none."""
+        return self.views[view].rows.get(key, b"")

@@ -1,0 +1,99 @@
+"""How a fold becomes a view: once, in order, the position written with the rows.
+
+fold   state + block -> changed rows; knows nothing of where rows go or who drives it
+view   keeps rows, and with them the position they are as of
+runner reads blocks and calls advance(): in process (projections/embedded.py), or a worker fed by the topic
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from projections.columns import Columns
+
+Rows: TypeAlias = dict[str, bytes]
+
+
+class Fold(Protocol):
+    """A pure fold over the blocks of one partition: the same blocks give the same rows, on every machine."""
+
+    def fold(self, block: Columns) -> Rows:
+        """Take the next block in; the rows that changed, whole (an empty value: gone)."""
+
+    def state(self) -> bytes:
+        """All it knows, for restore(): a runner may keep it so as not to begin at the first block again."""
+
+    def restore(self, state: bytes) -> None:
+        """Become the fold that said *state*."""
+
+
+class View(Protocol):
+    """Where rows are looked at."""
+
+    def position(self, partition: int) -> int:
+        """Number of the block the rows are as of; 0: none yet."""
+
+    def write(self, rows: Rows, partition: int, seq: int) -> None:
+        """Keep *rows* and the position in one write, so that neither is ever seen alone."""
+
+
+class Gap(Exception):
+    """Blocks are missing before this one. Read them from the record, from *expected* on."""
+
+    def __init__(self, partition: int, expected: int, got: int) -> None:
+        super().__init__(
+            f"partition {partition}: block {expected} comes next, got {got}; read the blocks from {expected} on from the record"
+        )
+        self.partition, self.expected, self.got = partition, expected, got
+
+
+class Stopped(Exception):
+    """An earlier block could not be taken in, so this projection may be half of it. Make a new one and read the record again."""
+
+
+class Projection:
+    """One fold of one partition, and the view it keeps.
+
+    A fold that begins before the position of its view (a restart) takes the blocks in and writes nothing until it is beyond.
+    """
+
+    def __init__(self, partition: int, fold: Fold, view: View, seq: int = 0) -> None:
+        self.partition, self.fold, self.view, self.seq = partition, fold, view, seq
+        self._failed_at = 0
+
+    def advance(self, block: Columns) -> bool:
+        """Take *block* in; False when it was taken in before. Raises Gap, Stopped, whatever the view raises."""
+        assert block.partition == self.partition, f"block of partition {block.partition} for a projection of {self.partition}"
+        if self._failed_at:
+            raise Stopped(
+                f"partition {self.partition}: stopped at block {self._failed_at}; make a new projection and read the record again"
+            )
+        if block.seq <= self.seq:
+            return False
+        if block.seq != self.seq + 1:
+            raise Gap(self.partition, self.seq + 1, block.seq)
+        self._failed_at = block.seq
+        rows = self.fold.fold(block)
+        if block.seq > self.view.position(self.partition):
+            self.view.write(rows, self.partition, block.seq)
+        self.seq, self._failed_at = block.seq, 0
+        return True
+
+
+class MemoryView:
+    """A view in this process. Bound: one entry per row of its fold."""
+
+    def __init__(self) -> None:
+        self.rows: Rows = {}
+        self.positions: dict[int, int] = {}
+
+    def position(self, partition: int) -> int:
+        """See View."""
+        return self.positions.get(partition, 0)
+
+    def write(self, rows: Rows, partition: int, seq: int) -> None:
+        """See View."""
+        self.rows.update(rows)
+        for gone in [key for key, row in rows.items() if not row]:
+            self.rows.pop(gone)
+        self.positions[partition] = seq

@@ -1,0 +1,68 @@
+"""Random trading of every kind, recorded in blocks: what the folds are held against the naive views with."""
+
+from __future__ import annotations
+
+import random
+
+from domain import events as e
+from domain import verbs as v
+from eventstore.blocks import Block, after, genesis, seal
+from tests.eventstore.rows import happened
+from tests.market import Event, buy, cancel, deposit, mass_cancel, reduce, replace, sell, set_state, tick
+from tests.model.commands import TRADERS, command, opening, resolve
+from tests.model.reference import Model
+
+KINDS = {kind.name: kind.code for kind in e.EVENTS}
+
+
+def row_of(event: Event) -> bytes:
+    """The row of a decoded event."""
+    return happened(KINDS[event.name], **dict(event.fields))
+
+
+def trading(seed: int, count: int, longest: int = 40) -> list[Block]:
+    """The opening of the market and *count* random commands, cut at random into blocks of 1 to *longest* commands."""
+    dice, model, accepted = random.Random(seed), Model(1), list[int]()
+    made = [
+        *opening(),
+        *(deposit(account, asset, 10**6) for account in TRADERS for asset in (1, 2, 3)),
+        *(lively(dice) for _ in range(count)),
+    ]
+    head, blocks = genesis(1), list[Block]()
+    while made:
+        commands, events = bytearray(), bytearray()
+        for _ in range(min(len(made), dice.randint(1, longest))):
+            asked = resolve(made.pop(0), model, accepted)
+            caused = model.execute(asked)
+            if caused[0].name == "OrderAccepted":
+                accepted.append(caused[0].order)
+            commands += asked
+            events += b"".join(row_of(event) for event in caused)
+        blocks.append(seal(head, bytes(commands), bytes(events), model.time_ns))
+        head = after(blocks[-1])
+    return blocks
+
+
+def lively(dice: random.Random) -> bytes:
+    """Mostly orders that are accepted and meet; one in ten is any command at all, wrong ones included."""
+    account, lots, price = dice.choice(TRADERS), dice.randint(1, 15), dice.randint(95, 106)
+    common = {"received_ns": dice.choice((0, 1, 10**7, 10**9))}
+    target = {"client_order_id": dice.randint(1, 12)} | common
+    terms = {"instrument": dice.choice((1, 1, 1, 2, 3)), "client_order_id": dice.randint(0, 12), "stp": dice.randint(0, 4)} | common
+    kind = dice.randrange(100)
+    if kind < 50:
+        in_force = dice.choice((v.GTC, v.GTC, v.GTC, v.GTC, v.DAY, v.IOC, v.FOK))
+        return dice.choice((buy, sell))(account, lots, price, time_in_force=in_force, **terms)
+    if kind < 55:
+        return buy(account, 15, 0, order_type=v.MARKET, time_in_force=v.IOC, budget=dice.randint(90, 9_000), **terms)
+    if kind < 62:
+        return cancel(account, **target)
+    if kind < 70:
+        return reduce(account, dice.randint(1, 3), **target)
+    if kind < 85:
+        return replace(account, dice.choice((0, lots)), dice.choice((0, price)), **target)
+    if kind < 88:
+        return dice.choice((tick(10**9), mass_cancel(account), mass_cancel(instrument=dice.randint(1, 3))))
+    if kind < 90:
+        return set_state(dice.choice((v.OPEN, v.OPEN, v.OPEN, v.PRE_OPEN, v.HALTED)), dice.randint(1, 3), **common)
+    return command(dice.choice)
