@@ -14,12 +14,22 @@ LINE_S: Final = 5.0
 Show: TypeAlias = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1, as often as one likes."""
 
+Blocks: TypeAlias = Callable[[int, int], None]
+"""Called with the blocks done, and blocks in all."""
+
 
 @contextmanager
 def progress(label: str) -> Iterator[Show]:
     """Show how far *label* is, from its second second on; nothing at all when it is quicker."""
     with _bar(label) if sys.stderr.isatty() else _lines(label) as show:
         yield show
+
+
+@contextmanager
+def block_progress(label: str) -> Iterator[Blocks]:
+    """As progress, for what counts blocks."""
+    with progress(label) as show:
+        yield lambda done, total: show(done / max(1, total))
 
 
 @contextmanager

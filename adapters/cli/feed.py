@@ -1,0 +1,78 @@
+"""`outcry feed`: a whole day of another venue, or a simulated one, into the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli import options
+from adapters.cli.output import Answer, answers
+from adapters.cli.progress import progress
+
+if TYPE_CHECKING:
+    from adapters.feed import Feed
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def feed() -> None:
+    """Run a market through the whole path into a store of its own. Run again, it goes on where the record ends."""
+
+
+@feed.command()
+@click.argument("file", type=FILE)
+@options.store
+@answers
+def itch(file: Path, store: Path) -> Answer:
+    """A file of Nasdaq TotalView-ITCH 5.0 messages."""
+    from adapters.itch_feed import ItchFeed
+
+    return _run(lambda: ItchFeed(file), f"itch {file.name}", store)
+
+
+@feed.command()
+@click.argument("zip", type=FILE)
+@options.store
+@answers
+def lobster(zip: Path, store: Path) -> Answer:  # noqa: A002 - what the argument is called
+    """A LOBSTER day: a ZIP of messages and book."""
+    from adapters.lobster import LobsterFeed
+
+    return _run(lambda: LobsterFeed(zip), f"lobster {zip.name}", store)
+
+
+@feed.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same market, byte for byte.")
+@click.option("--commands", type=click.IntRange(1), default=1_000_000, show_default=True, help="How many commands, set-up included.")
+@options.store
+@answers
+def simulate(seed: int, commands: int, store: Path) -> Answer:
+    """A simulated market of makers, takers and cancellers."""
+    from adapters.simulate import SimulatedFeed
+
+    return _run(lambda: SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", store)
+
+
+def _run(make: Callable[[], Feed], source: str, folder: Path) -> Answer:
+    """Drive the feed, then let its judge (when it has one) read the record."""
+    from adapters.drive import drive
+    from adapters.wiring import PARTITION, writing
+
+    with writing(folder) as store:
+        source_feed = make()
+        with progress(source) as show:
+            tally = drive(store, source_feed, source, show)
+        fields: dict[str, Any] = asdict(tally) | {"state_hash": store.partition().state_hash()}
+        if source_feed.judge is not None:
+            for block in store.log.read(PARTITION):
+                source_feed.judge.see(*block.rows())
+            fields |= asdict(source_feed.judge.verdict())
+    return Answer(fields | {"store": str(folder)})
+
+
+COMMANDS = (feed,)

@@ -1,0 +1,63 @@
+"""The record as a whole: verify, diff, export."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from adapters.cli import options
+from adapters.cli.output import Answer, answers
+from adapters.cli.progress import block_progress
+
+
+@click.command()
+@options.store
+@answers
+def verify(store: Path) -> Answer:
+    """Read every block, check the chain of hashes, apply the events. Exit code 1 when anything is not as it was committed, naming what."""
+    from adapters.wiring import PARTITION, reading
+    from replay import source
+
+    with reading(store) as opened, block_progress("verify") as show:
+        found = source.verify(opened.log, PARTITION, show)
+    return Answer(asdict(found), ok=found.ok)
+
+
+@click.command()
+@click.argument("a", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@answers
+def diff(a: Path, b: Path) -> Answer:
+    """Compare the records in folders A and B. Exit code 1 at the first command or event that differs, showing both."""
+    from adapters.wiring import PARTITION, reading
+    from replay import compare
+
+    with reading(a) as one, reading(b) as other, block_progress("diff") as show:
+        found = compare.diff(one.log, other.log, PARTITION, show)
+    return Answer(asdict(found), ok=found.same)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--format", "form", type=click.Choice(["parquet", "arrow", "csv", "ndjson"]), default="parquet", show_default=True)
+@click.option("--from-seq", type=click.IntRange(1), default=1, show_default=True, help="First block.")
+@click.option("--to-seq", type=click.IntRange(1), default=None, help="Last block; all unless told.")
+@options.store
+@answers
+def export(file: Path, form: str, from_seq: int, to_seq: int | None, store: Path) -> Answer:
+    """Write blocks to FILE as a table of events, with the hashes of the chain in the file's metadata."""
+    from adapters.wiring import PARTITION, reading
+    from eventstore import archive
+
+    with reading(store) as opened, block_progress("export") as show:
+        total = (to_seq or opened.log.head(PARTITION).seq) - from_seq + 1
+        try:
+            written = archive.export(opened.log, PARTITION, form, file, from_seq, to_seq, progress=lambda done: show(done, total))
+        except archive.BadExport as wrong:
+            raise click.UsageError(str(wrong)) from None
+    return Answer(written._asdict() | {"path": str(written.path)})
+
+
+COMMANDS = (verify, diff, export)

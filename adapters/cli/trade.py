@@ -1,0 +1,180 @@
+"""Trading by hand: order, cancel, book, balance; open, deposit and list, for a market of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from adapters.cli import options
+from adapters.cli.output import Answer, answers
+
+if TYPE_CHECKING:
+    from adapters.directory import Directory
+    from adapters.market import Market
+    from commands.messages import Event
+    from domain.queries import Instrument
+
+SELF_TRADE = ("allow", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")
+ID = click.IntRange(1, 2**63 - 1)
+
+
+@contextmanager
+def _trading(store: Path) -> Iterator[Market]:
+    from adapters import example, market
+
+    with market.trading(store) as opened:
+        if opened.began:
+            click.echo(example.SAYS, err=True)
+        yield opened
+
+
+@click.command()
+@click.argument("side", type=click.Choice(["buy", "sell"]))
+@click.argument("symbol")
+@click.argument("quantity")
+@click.argument("price", nargs=-1, metavar="[@ PRICE]")
+@options.account
+@click.option("--time-in-force", type=click.Choice(["GTC", "IOC", "FOK", "DAY"]), help="GTC unless told otherwise; IOC without a price.")
+@click.option("--budget", metavar="AMOUNT", help="For a buy without price: most it may spend, fees included.")
+@click.option("--post-only", type=click.Choice(["off", "refuse", "slide"]), default="off", help="What to do when it would take.")
+@click.option("--self-trade", type=click.Choice(SELF_TRADE), default="cancel_newest", help="When it would meet the account's own order.")
+@click.option("--client-id", type=ID, default=None, help="Your own number for the order.")
+@options.store
+@answers
+def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account: str, store: Path, **terms: Any) -> Answer:
+    """Enter an order, as in `outcry order buy ACME 100 @ 12.50 --account alice`. Exit code 1 when it is refused.
+
+    Without a price it is a market order: a buy then needs --budget, a sell takes whatever is bid. A store in which nothing was recorded
+    yet begins with an example market: ACME in USD, and the accounts alice and bob.
+    """
+    import msgspec
+
+    from adapters.decimals import to_lots, to_minor, to_ticks
+    from commands.messages import NewOrder
+
+    limit = "".join(price).removeprefix("@")
+    with _trading(store) as market:
+        listed = market.directory.instrument(symbol)
+        fields = {
+            "account": market.directory.names.account(account),
+            "instrument": listed.instrument,
+            "side": side,
+            "quantity_lots": to_lots(quantity, listed.lot_size_e9),
+            "order_type": "limit" if limit or side == "sell" else "market",
+            "time_in_force": terms["time_in_force"] or ("GTC" if limit else "IOC"),
+            "post_only": terms["post_only"],
+            "stp": terms["self_trade"],
+            "client_order_id": terms["client_id"] or 0,
+            "price_ticks": to_ticks(limit, listed.tick_size_e9) if limit else 0 if side == "buy" else listed.band_low_ticks,
+            "budget": to_minor(terms["budget"], listed.quote_scale) if terms["budget"] else 0,
+        }
+        return _told(market.directory, listed, market.send(msgspec.convert(fields, NewOrder)))
+
+
+@click.command()
+@click.argument("order", type=ID, required=False)
+@options.account
+@click.option("--client-id", type=ID, default=None, help="Name the order by your own number instead.")
+@options.store
+@answers
+def cancel(order: int | None, account: str, client_id: int | None, store: Path) -> Answer:
+    """Take a live order away, named by the number that `outcry order` answered, or by --client-id. Exit code 1 when it is refused."""
+    from commands.messages import CancelOrder
+
+    if (order is None) == (client_id is None):
+        raise click.UsageError("name the order by its number or by --client-id, one of both")
+    with _trading(store) as market:
+        owner = market.directory.names.account(account)
+        sent = market.send(CancelOrder(account=owner, order=order or 0, client_order_id=client_id or 0))
+        listed = next(
+            (found for found in market.directory.instruments.values() if found.instrument == sent[0].fields.get("instrument")), None
+        )
+        return _told(market.directory, listed, sent)
+
+
+@click.command("open")
+@click.argument("name")
+@options.store
+@answers
+def open_account(name: str, store: Path) -> Answer:
+    """Open an account called NAME. Fund it with `outcry deposit`."""
+    from adapters import names
+    from commands.messages import OpenAccount
+
+    with _trading(store) as market:
+        known = market.directory.names
+        number = known.accounts.get(name) or max(known.accounts.values(), default=0) + 1
+        sent = market.send(OpenAccount(account=number))
+        if sent[0].kind == "AccountOpened":
+            known.accounts[name] = number
+            names.save(store, known)
+        return _told(market.directory, None, sent, account=number, name=name)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("amount")
+@click.argument("asset")
+@options.store
+@answers
+def deposit(name: str, amount: str, asset: str, store: Path) -> Answer:
+    """Bring AMOUNT of ASSET into account NAME: `outcry deposit alice 1000.00 USD`."""
+    from adapters.decimals import to_minor
+    from commands.messages import Deposit
+
+    with _trading(store) as market:
+        wanted = market.directory.asset(asset)
+        owner = market.directory.names.account(name)
+        sent = market.send(Deposit(account=owner, asset=wanted.number, amount=to_minor(amount, wanted.scale)))
+        available = sent[0].fields.get("available")
+        facts = {"available": market.directory.money(wanted.number, available)[1]} if isinstance(available, int) else {}
+        return _told(market.directory, None, sent, account=owner, asset=asset, **facts)
+
+
+@click.command()
+@click.argument("symbol")
+@click.option("--levels", type=click.IntRange(1, 1000), default=10, show_default=True, help="Price levels to show of each side.")
+@options.store
+@answers
+def book(symbol: str, levels: int, store: Path) -> Answer:
+    """The order book of SYMBOL: price levels, best first."""
+    from adapters import names
+    from adapters.cli import views
+    from adapters.directory import Directory
+    from adapters.wiring import reading
+
+    with reading(store) as opened:
+        partition = opened.partition()
+        directory = Directory(partition, names.load(store))
+        return views.levels(partition, directory.instrument(symbol), levels)
+
+
+@click.command()
+@click.argument("account")
+@options.store
+@answers
+def balance(account: str, store: Path) -> Answer:
+    """What ACCOUNT has of each asset: available, and held by its live orders."""
+    from adapters import names
+    from adapters.cli import views
+    from adapters.directory import Directory
+    from adapters.wiring import reading
+
+    with reading(store) as opened:
+        partition = opened.partition()
+        directory = Directory(partition, names.load(store))
+        return views.balances(partition, directory, directory.names.account(account))
+
+
+def _told(directory: Directory, listed: Instrument | None, happened: list[Event], **facts: object) -> Answer:
+    """What became of one command."""
+    from adapters.cli import views
+
+    return views.outcome(directory, listed, happened, facts)
+
+
+COMMANDS = (order, cancel, book, balance, open_account, deposit)

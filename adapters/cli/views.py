@@ -1,0 +1,134 @@
+"""What a partition's state and events look like to people: decimals, names, tables. JSON and text say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby, zip_longest
+from typing import Any
+
+from adapters.cli.output import Answer, Table
+from adapters.decimals import from_lots, from_minor, from_ticks
+from adapters.directory import Directory
+from commands.messages import Event
+from domain import queries
+from domain.partition import Partition
+from domain.queries import Instrument, Resting
+from domain.rules import RULES
+from domain.verbs import INSTRUMENT_STATES
+
+RULE_BY_NAME = {rule.name: rule for rule in RULES}
+SAID = {"OrderAccepted": "accepted", "OrderRested": "resting", "OrderCancelled": "cancelled"}
+
+
+def as_of(partition: Partition) -> dict[str, int]:
+    """What every view begins with."""
+    return {"partition": partition.number, "events": partition.events, "time_ns": partition.time_ns}
+
+
+def levels(partition: Partition, listed: Instrument, depth: int) -> Answer:
+    """The book by price levels, best first, at most *depth* a side."""
+    sides = [[_level(listed, level) for level in _by_price(orders)][:depth] for orders in queries.book(partition, listed.instrument)]
+    fields = {"symbol": listed.symbol, "state": INSTRUMENT_STATES[listed.state], **as_of(partition), "buys": sides[0], "sells": sides[1]}
+    rows = [
+        ((buy or {}).get("orders", ""), (buy or {}).get("quantity", ""), (buy or {}).get("price", ""))
+        + ((sell or {}).get("price", ""), (sell or {}).get("quantity", ""), (sell or {}).get("orders", ""))
+        for buy, sell in zip_longest(*sides)
+    ]
+    table = Table(("orders", "bid size", "bid", "ask", "ask size", "orders "), rows, f"{listed.symbol}, {INSTRUMENT_STATES[listed.state]}")
+    return Answer(fields, [table])
+
+
+def _by_price(orders: list[Resting]) -> list[list[Resting]]:
+    return [list(level) for _, level in groupby(orders, key=lambda resting: resting.price_ticks)]
+
+
+def _level(listed: Instrument, level: list[Resting]) -> dict[str, Any]:
+    return {
+        "price": from_ticks(level[0].price_ticks, listed.tick_size_e9),
+        "quantity": from_lots(sum(resting.quantity_lots for resting in level), listed.lot_size_e9),
+        "orders": len(level),
+    }
+
+
+def queue(partition: Partition, directory: Directory, listed: Instrument) -> tuple[dict[str, Any], list[Table]]:
+    """The book order by order, in priority."""
+    shown: dict[str, Any] = {"symbol": listed.symbol, "state": INSTRUMENT_STATES[listed.state]}
+    tables = []
+    for side, orders in zip(("buys", "sells"), queries.book(partition, listed.instrument), strict=True):
+        shown[side] = [
+            {
+                "order": resting.order,
+                "account": directory.names.account_name(resting.account),
+                "price": from_ticks(resting.price_ticks, listed.tick_size_e9),
+                "quantity": from_lots(resting.quantity_lots, listed.lot_size_e9),
+                "client_order_id": resting.client_order_id,
+            }
+            for resting in orders
+        ]
+        columns = ("order", "account", "price", "quantity", "client_order_id")
+        rows = [tuple(str(row[column]) for column in columns) for row in shown[side]]
+        tables.append(Table(columns, rows, f"{listed.symbol}, {INSTRUMENT_STATES[listed.state]}: {side}, best first"))
+    return shown, tables
+
+
+def balances(partition: Partition, directory: Directory, account: int) -> Answer:
+    """What one account has."""
+    rows = []
+    for asset, (available, held) in sorted(queries.balances(partition, account).items()):
+        name, shown = directory.money(asset, available)
+        rows.append((name, shown, directory.money(asset, held)[1]))
+    name = directory.names.account_name(account)
+    assets = [{"asset": asset, "available": available, "held": held} for asset, available, held in rows]
+    return Answer(
+        {"account": name, "number": account, **as_of(partition), "balances": assets}, [Table(("asset", "available", "held"), rows, name)]
+    )
+
+
+def outcome(directory: Directory, listed: Instrument | None, happened: list[Event], facts: Mapping[str, object]) -> Answer:
+    """What became of one command: its outcome and the consequences, in a sentence each."""
+    first = happened[0]
+    ok = first.kind not in {"CommandRefused", "CommandRepeated"}
+    fields = {
+        "ok": ok,
+        **facts,
+        "order": first.fields.get("order"),
+        "trades": [_trade(listed, event) for event in happened if event.kind == "TradeExecuted" and listed],
+        "resting": any(event.kind == "OrderRested" for event in happened),
+        "refusal": dict(first.fields) if not ok else None,
+        "events": [{"index": event.index, "kind": event.kind, **event.fields} for event in happened],
+    }
+    lines = [_sentence(directory, listed, event) for event in happened]
+    return Answer(fields, lines, ok=ok)
+
+
+def _trade(listed: Instrument, event: Event) -> dict[str, Any]:
+    return {
+        "price": from_ticks(int(event.fields["price_ticks"]), listed.tick_size_e9),
+        "quantity": from_lots(int(event.fields["quantity_lots"]), listed.lot_size_e9),
+        "fee": from_minor(int(event.fields["taker_fee"]), listed.quote_scale),
+        "maker_order": event.fields["maker_order"],
+    }
+
+
+def _sentence(directory: Directory, listed: Instrument | None, event: Event) -> str:
+    """One event in words."""
+    field = event.fields
+    if event.kind == "CommandRefused":
+        rule = RULE_BY_NAME[str(field["rule"])]
+        return f"refused: {rule.name} ({rule.limit}: {field['limit']}; {rule.observed}: {field['observed']})"
+    if listed is None or "quantity_lots" not in field or "price_ticks" not in field:
+        return f"{event.kind} " + ", ".join(f"{name} {value}" for name, value in field.items())
+    price = from_ticks(int(field["price_ticks"]), listed.tick_size_e9)
+    lots = from_lots(int(field["quantity_lots"]), listed.lot_size_e9)
+    at = f"{lots} {listed.symbol} at {price}"
+    if event.kind == "TradeExecuted":
+        money, fee = directory.money(listed.quote_asset, int(field["taker_fee"]))
+        return f"traded {at} with order {field['maker_order']} of {directory.names.account_name(int(field['maker_account']))}, fee {fee} {money}"
+    words = {
+        "OrderAccepted": "accepted",
+        "OrderRested": "resting",
+        "OrderCancelled": "cancelled",
+        "OrderRemoved": f"removed ({field.get('reason')})",
+    }
+    said = words.get(event.kind, event.kind)
+    return f"{said}: order {field['order']}, {at}" if "order" in field else f"{said}: {at}"

@@ -1,0 +1,81 @@
+"""Drives a feed through the writer into the record, and counts what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from adapters.feed import Feed
+from adapters.wiring import PARTITION, NoStore, Store
+from commands.writer import Committed, Writer
+from domain.events import COMMAND_REFUSED, EVENT_BYTES, EVENT_WORDS, TRADE_EXECUTED
+from domain.verbs import COMMAND_BYTES
+
+IN_FLIGHT: Final = 4  # batches: one executes, one is written, two wait
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run added to the record."""
+
+    commands: int = 0
+    events: int = 0
+    trades: int = 0
+    refusals: int = 0
+    blocks: int = 0
+    seconds: float = 0.0
+
+    def add(self, committed: Committed) -> None:
+        """Count the events of one batch."""
+        kinds = np.frombuffer(committed.events, "<i8").reshape(-1, EVENT_WORDS)[:, 0] & 255
+        self.events += len(committed.events) // EVENT_BYTES
+        self.trades += int(np.count_nonzero(kinds == TRADE_EXECUTED))
+        self.refusals += int(np.count_nonzero(kinds == COMMAND_REFUSED))
+
+
+def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) -> Tally:
+    """Feed *store* with what it does not have of *source* yet; every batch is in the record when this returns.
+
+    The position in the source stands in the blocks it led to, so a run that was cut short goes on where the record ends.
+    Raises NoStore when the record is of something else, BadFeed, Fenced, OutcomeUnknown, StoreFailed, OSError.
+    """
+    begin, before = time.monotonic(), store.log.head(PARTITION).seq
+    done = _position(store, source)
+    tally = Tally()
+    with store.writer() as writer:
+        waiting: deque[Future[Committed]] = deque()
+        for batch in feed.batches(done):
+            done += len(batch) // COMMAND_BYTES
+            tally.commands += len(batch) // COMMAND_BYTES
+            waiting.append(_submit(writer, batch, source, done))
+            if len(waiting) == IN_FLIGHT:
+                tally.add(waiting.popleft().result())
+                show(feed.progress())
+        for future in waiting:
+            tally.add(future.result())
+    tally.blocks = store.log.head(PARTITION).seq - before
+    tally.seconds = time.monotonic() - begin
+    return tally
+
+
+def _submit(writer: Writer, batch: bytes, source: str, position: int) -> Future[Committed]:
+    return writer.submit(batch, inputs={source: position})
+
+
+def _position(store: Store, source: str) -> int:
+    """How far the record is in *source*: 0 for an empty record. Raises NoStore when it holds anything else."""
+    head = store.log.head(PARTITION)
+    if head.seq == 0:
+        return 0
+    last = next(store.log.read(PARTITION, head.seq - 1))
+    inputs = msgspec.json.decode(last.inputs, type=dict[str, int])
+    if source not in inputs:
+        raise NoStore(f"{store.folder} holds something else than {source}: a feed wants a store of its own, name a new folder with --store")
+    return inputs[source]
