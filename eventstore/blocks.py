@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from domain.events import EVENT_BYTES
 from domain.verbs import COMMAND_BYTES, SCHEMA_VERSION
-from eventstore import codec
+from eventstore import codec, upcast
 from eventstore.errors import Damaged, NewerSchema
 
 if TYPE_CHECKING:
@@ -51,9 +51,11 @@ class Block:
     payload: bytes
 
     def arrays(self) -> codec.Rows:
-        """Decode: commands int64[k, 16], events int64[n, 8], of the current schema version. Raises Damaged, NewerSchema."""
+        """Decode: commands int64[k, 16], events int64[n, 8], as rows of the current schema version. Raises Damaged, NewerSchema."""
         if self.schema_version > SCHEMA_VERSION:
             raise NewerSchema(f"partition {self.partition}, block {self.seq}", self.schema_version, SCHEMA_VERSION)
+        if not upcast.known(self.schema_version):
+            raise Damaged(self.partition, self.seq, f"there never was a schema version {self.schema_version}")
         try:
             rows = codec.decode(self.payload)
         except codec.BadPayload as bad:
@@ -61,7 +63,7 @@ class Block:
         if (len(rows.commands), len(rows.events)) != (self.command_count, self.event_count):
             found = f"{len(rows.commands)} commands and {len(rows.events)} events"
             raise Damaged(self.partition, self.seq, f"payload holds {found}, not {self.command_count} and {self.event_count}")
-        return rows
+        return upcast.upcast(rows, self.schema_version)
 
     def rows(self) -> tuple[bytes, bytes]:
         """Command rows (k*128 bytes) and event rows (n*64 bytes), decoded anew each time. Raises Damaged, NewerSchema."""
@@ -112,9 +114,10 @@ def seal(head: Head, commands: bytes, events: bytes, time_ns: int, inputs: bytes
     commands  k*128 bytes, 1 <= k <= codec.MAX_COMMANDS
     events    n*64 bytes, n <= codec.MAX_EVENTS, all that these commands caused
     time_ns   time of the last command, not before head.time_ns
+    inputs    a JSON object, short: input -> position consumed
     """
     assert time_ns >= head.time_ns, "time never goes back"
-    assert len(commands) > 0, "a block records at least one command"
+    assert commands, "a block records at least one command"
     payload = codec.encode(commands, events)
     counts = len(events) // EVENT_BYTES, len(commands) // COMMAND_BYTES
     unsealed = Block(

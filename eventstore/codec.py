@@ -38,8 +38,10 @@ from domain.verbs import (
     SEQUENCE,
     TERMS,
 )
+from eventstore.columns import BadPayload, ColumnReader, ColumnWriter, Words, require
 
-Words = NDArray[np.int64]
+__all__ = ["MAX_COMMANDS", "MAX_EVENTS", "BadPayload", "Rows", "decode", "encode"]
+
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
 
@@ -53,7 +55,6 @@ MAX_BODY_BYTES: Final = (
 )
 
 _COUNTS: Final = struct.Struct("<III")
-_COLUMN: Final = np.dtype([("reference", "u1"), ("rising", "u1"), ("width", "u1"), ("base", "<i8"), ("first", "<i8")])
 _LEVEL: Final = 1  # level 3 saves 7 % and takes twice the time
 
 # References: 1-15 that word of the command, 16 what the command says of an event's word 0, 17-23 word 1-7 of its outcome.
@@ -87,23 +88,11 @@ def _references(kind: int) -> tuple[int, ...]:
 _EVENT_REFERENCE: Final = tuple(_references(kind) for kind in range(GROUPS))
 
 
-class BadPayload(ValueError):
-    """These bytes are no payload; the text says why."""
-
-
 class Rows(NamedTuple):
     """commands int64[k, 16], events int64[n, 8]; the k-th outcome among the events belongs to the k-th command."""
 
     commands: Words
     events: Words
-
-
-class _Column(NamedTuple):
-    reference: int
-    rising: int
-    width: int
-    base: int
-    first: int
 
 
 def encode(commands: bytes, events: bytes) -> bytes:
@@ -118,23 +107,21 @@ def encode(commands: bytes, events: bytes) -> bytes:
     verbs, kinds = _groups(asked[0]), _groups(happened[0])
     causes = _Causes(asked, happened, kinds)
     assert not causes.wrong(), causes.wrong()
-    columns: list[_Column] = []
-    planes: list[bytes] = []
+    columns = ColumnWriter()
     for _, rows in _each(verbs):
         for word in range(COMMAND_WORDS):
-            values, reference = asked[word, rows], _COMMAND_REFERENCE.get(word, _NOTHING)
+            values, reference = asked[word][rows], _COMMAND_REFERENCE.get(word, _NOTHING)
             if reference:
-                values = values - asked[reference, rows]
-            _shrink(values, reference, word in _COMMAND_RISING, columns, planes)
+                values = values - asked[reference][rows]
+            columns.add(values, reference, word in _COMMAND_RISING)
     for kind, rows in _each(kinds):
         cause = causes.index[rows]
         for word, reference in enumerate(_EVENT_REFERENCE[kind]):
-            values = happened[word, rows]
+            values = happened[word][rows]
             if reference:
                 values = values - causes.words(reference, cause)
-            _shrink(values, reference, (kind, word) == _EVENT_RISING, columns, planes)
-    heads = np.array(columns, _COLUMN).tobytes()
-    body = b"".join((_COUNTS.pack(FORMAT, k, n), verbs.tobytes(), kinds.tobytes(), heads, *planes))
+            columns.add(values, reference, (kind, word) == _EVENT_RISING)
+    body = b"".join((_COUNTS.pack(FORMAT, k, n), verbs.tobytes(), kinds.tobytes(), *columns.parts()))
     return zstandard.ZstdCompressor(_LEVEL).compress(body)
 
 
@@ -146,28 +133,31 @@ def decode(payload: bytes) -> Rows:
     body = _unpack(payload)
     k, n = _counts(body)
     verbs, kinds = np.frombuffer(body, np.uint8, k, _COUNTS.size), np.frombuffer(body, np.uint8, n, _COUNTS.size + k)
-    _require(max(verbs.max(initial=0), kinds.max(initial=0)) < GROUPS, f"a group is not below {GROUPS}")
-    asked, happened = np.empty((COMMAND_WORDS, k), "<i8"), np.empty((EVENT_WORDS, n), "<i8")
+    require(max(verbs.max(initial=0), kinds.max(initial=0)) < GROUPS, f"a group is not below {GROUPS}")
+    commands, events = np.zeros((k, COMMAND_WORDS), "<i8"), np.zeros((n, EVENT_WORDS), "<i8")
+    asked, happened = commands.T, events.T
     causes = _Causes(asked, happened, kinds)
-    _require(not causes.wrong(), causes.wrong())
-    columns = _Columns(body, _COUNTS.size + k + n, COMMAND_WORDS * _distinct(verbs) + EVENT_WORDS * _distinct(kinds))
-    for _, rows in _each(verbs):
+    require(not causes.wrong(), causes.wrong())
+    verb_rows, kind_rows = list(_each(verbs)), list(_each(kinds))
+    columns = ColumnReader(body, _COUNTS.size + k + n, COMMAND_WORDS * len(verb_rows) + EVENT_WORDS * len(kind_rows))
+    for _, rows in verb_rows:
+        size = asked[0][rows].size
         for word in range(COMMAND_WORDS):
-            values, reference = columns.next(asked[0, rows].size)
-            _require(reference < max(word, 1), f"word {word} of a command refers to word {reference}, which is not before it")
+            reference, values = columns.next(size)
+            require(reference < max(word, 1), f"word {word} of a command refers to word {reference}, which is not before it")
             if reference:
-                values += asked[reference, rows]
-            asked[word, rows] = values
-    for kind, rows in _each(kinds):
+                values = values + asked[reference][rows]
+            asked[word][rows] = values
+    for kind, rows in kind_rows:
         cause = causes.index[rows]
         for word in range(EVENT_WORDS):
-            values, reference = columns.next(cause.size)
-            _require(reference < (_OUTLINE + 1 if kind < FIRST_CONSEQUENCE else _REFERENCES), f"kind {kind} refers to word {reference}")
+            reference, values = columns.next(cause.size)
+            require(reference < (_OUTLINE + 1 if kind < FIRST_CONSEQUENCE else _REFERENCES), f"kind {kind} refers to word {reference}")
             if reference:
-                values += causes.words(reference, cause)
-            happened[word, rows] = values
+                values = values + causes.words(reference, cause)
+            happened[word][rows] = values
     columns.end()
-    return Rows(np.ascontiguousarray(asked.T), np.ascontiguousarray(happened.T))
+    return Rows(commands, events)
 
 
 class _Causes:
@@ -182,9 +172,8 @@ class _Causes:
 
     def wrong(self) -> str:
         """Why these events cannot be those of these commands; empty when they can."""
-        commands = self._asked.shape[1]
-        if self._outcomes.size != commands:
-            return f"{self._outcomes.size} outcomes for {commands} commands"
+        if self._outcomes.size != self._asked.shape[1]:
+            return f"{self._outcomes.size} outcomes for {self._asked.shape[1]} commands"
         return "" if self._begins_well else "the first event is not the outcome of a command"
 
     def words(self, reference: int, cause: Index) -> Words:
@@ -211,58 +200,11 @@ def _each(groups: Bytes) -> Iterator[tuple[int, Index | slice]]:
         yield group, slice(None) if rows.size == groups.size else rows
 
 
-def _distinct(groups: Bytes) -> int:
-    return int(np.count_nonzero(np.bincount(groups)))
-
-
-def _shrink(values: Words, reference: int, rising: bool, columns: list[_Column], planes: list[bytes]) -> None:
-    """Add one column and its planes: *values*, or when *rising* their steps, less the smallest of them."""
-    rising = rising and values.size > 1
-    steps = np.diff(values) if rising else values
-    base, largest = int(steps.min()), int(steps.max())
-    width = ((largest - base).bit_length() + 7) // 8
-    columns.append(_Column(reference, int(rising), width, base, int(values[0]) if rising else 0))
-    if width:
-        remainder = np.zeros(values.size, "<i8")
-        np.subtract(steps, base, out=remainder[1:] if rising else remainder)
-        planes.append(remainder.view(np.uint8).reshape(-1, 8)[:, :width].T.tobytes())
-
-
-class _Columns:
-    """The columns of a body, one after the other."""
-
-    def __init__(self, body: bytes, at: int, count: int) -> None:
-        self._body = body
-        self._at = at + count * _COLUMN.itemsize
-        _require(self._at <= len(body), "it ends inside the column heads")
-        self._heads = iter(np.frombuffer(body, _COLUMN, count, at).tolist())
-
-    def next(self, rows: int) -> tuple[Words, int]:
-        """The next column of *rows* values, before its reference is added, and that reference."""
-        head = _Column(*next(self._heads))
-        _require(head.width <= 8, f"a column is {head.width} bytes wide")
-        _require(self._at + head.width * rows <= len(self._body), "it ends inside a column")
-        remainder = np.zeros((rows, 8), np.uint8)
-        planes = np.frombuffer(self._body, np.uint8, head.width * rows, self._at)
-        self._at += head.width * rows
-        remainder[:, : head.width] = planes.reshape(head.width, rows).T
-        values: Words = remainder.view("<i8").reshape(rows)
-        values += head.base
-        if head.rising:
-            values[0] = head.first
-            np.cumsum(values, out=values)
-        return values, head.reference
-
-    def end(self) -> None:
-        """Nothing may follow the last column."""
-        _require(self._at == len(self._body), f"{len(self._body) - self._at} bytes follow the last column")
-
-
 def _unpack(payload: bytes) -> bytes:
     """Undo zstd; the size is checked before memory is taken."""
     try:
         size = zstandard.frame_content_size(payload)
-        _require(_COUNTS.size <= size <= MAX_BODY_BYTES, f"its frame states a size of {size} bytes")
+        require(_COUNTS.size <= size <= MAX_BODY_BYTES, f"its frame states a size of {size} bytes")
         return zstandard.ZstdDecompressor().decompress(payload, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise BadPayload(f"zstd: {error}") from None
@@ -270,13 +212,8 @@ def _unpack(payload: bytes) -> bytes:
 
 def _counts(body: bytes) -> tuple[int, int]:
     version, commands, events = _COUNTS.unpack_from(body)
-    _require(version == FORMAT, f"its format is {version}, not {FORMAT}")
-    _require(commands <= MAX_COMMANDS, f"{commands} commands, more than {MAX_COMMANDS}")
-    _require(events <= MAX_EVENTS, f"{events} events, more than {MAX_EVENTS}")
-    _require(len(body) >= _COUNTS.size + commands + events, "it ends inside the groups")
+    require(version == FORMAT, f"its format is {version}, not {FORMAT}")
+    require(commands <= MAX_COMMANDS, f"{commands} commands, more than {MAX_COMMANDS}")
+    require(events <= MAX_EVENTS, f"{events} events, more than {MAX_EVENTS}")
+    require(len(body) >= _COUNTS.size + commands + events, "it ends inside the groups")
     return commands, events
-
-
-def _require(right: bool | np.bool, otherwise: str) -> None:
-    if not right:
-        raise BadPayload(otherwise)

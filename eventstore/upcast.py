@@ -1,0 +1,30 @@
+"""Rows of an older schema version become rows of the current one, version by version, when they are read. Stored bytes never change.
+
+To add version 2: raise domain.verbs.SCHEMA_VERSION, write `def one_to_two(rows: Rows) -> Rows` here, enter it below under 1, and
+let tests/golden/ hold blocks of version 2 beside those of version 1, which stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from domain.verbs import SCHEMA_VERSION
+from eventstore.codec import Rows
+
+STEPS: Final[dict[int, Callable[[Rows], Rows]]] = {}  # version -> the step from it to the next; version 1 is the first there was
+
+
+def upcast(rows: Rows, version: int) -> Rows:
+    """*rows* of schema *version* as rows of the current one: as many of each, in the same order. *version* is a known one."""
+    for step in range(version, SCHEMA_VERSION):
+        newer = STEPS[step](rows)
+        assert len(newer.commands) == len(rows.commands), "a step neither adds nor drops a command: others count them"
+        assert len(newer.events) == len(rows.events), "a step neither adds nor drops an event: trades are numbered by them"
+        rows = newer
+    return rows
+
+
+def known(version: int) -> bool:
+    """Whether there is a way from *version* to the current one."""
+    return all(step in STEPS for step in range(version, SCHEMA_VERSION))
