@@ -14,7 +14,7 @@ from domain.columns import MAX_BATCH_COMMANDS
 from domain.verbs import COMMAND_BYTES, SEQUENCE, SESSION
 
 
-class BadFeed(ValueError):  # noqa: N818 - named like the other failures of the world
+class BadFeed(ValueError):
     """The source is not what it should be: where, what is wrong, what would be right. Rows made before that place are good."""
 
 

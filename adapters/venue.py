@@ -37,7 +37,7 @@ def taker(instrument: int) -> int:
 
 
 def midnight_ns(name: str) -> int:
-    """Midnight in New York, in ns of UTC, of the day (YYYY-MM-DD) in a file's *name*; 0: it names none. Raises BadFeed when no such day was."""
+    """Midnight in New York, ns of UTC, of the day (YYYY-MM-DD) in a file's *name*; 0: it names none. Raises BadFeed: no such day was."""
     found = _DAY.search(name)
     if found is None:
         return 0
