@@ -120,10 +120,9 @@ def _rule(verb: int, field: str, rule: str, broken: Callable[[Words], Mask]) -> 
 def _no_symbol(rows: Words) -> Mask:
     """1 to 8 characters from 33 to 126, then nothing but zeros."""
     characters = np.ascontiguousarray(rows[6]).view(np.uint8).reshape(-1, 8)
-    printable = (characters >= 33) & (characters <= 126)
-    padding = np.logical_and.accumulate(characters[:, ::-1] == 0, axis=1)[:, ::-1]
-    sound: Mask = printable[:, 0] & np.all(printable | padding, axis=1)
-    return ~sound
+    unprintable = (characters != 0) & ((characters < 33) | (characters > 126))
+    after_a_zero = (characters[:, :-1] == 0) & (characters[:, 1:] != 0)
+    return (characters[:, 0] == 0) | np.any(unprintable, axis=1) | np.any(after_a_zero, axis=1)
 
 
 def _not_one_target(rows: Words) -> Mask:
