@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,11 +122,11 @@ def _no_symbol(rows: Words) -> Mask:
     characters = np.ascontiguousarray(rows[6]).view(np.uint8).reshape(-1, 8)
     unprintable = (characters != 0) & ((characters < 33) | (characters > 126))
     after_a_zero = (characters[:, :-1] == 0) & (characters[:, 1:] != 0)
-    return (characters[:, 0] == 0) | np.any(unprintable, axis=1) | np.any(after_a_zero, axis=1)
+    return cast(Mask, (characters[:, 0] == 0) | np.any(unprintable, axis=1) | np.any(after_a_zero, axis=1))
 
 
 def _not_one_target(rows: Words) -> Mask:
-    return (rows[v.CLIENT_ORDER_ID] == 0) == (rows[v.ORDER] == 0)
+    return cast(Mask, (rows[v.CLIENT_ORDER_ID] == 0) == (rows[v.ORDER] == 0))
 
 
 _BASE: Final = _of(v.LIST_INSTRUMENT, "base_asset")
