@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
 E9: Final = Decimal(10**9)
-MAX_DIGITS: Final = 30  # of a decimal: more than any bound of the market, and within the 28 significant digits once checked
+MAX_DIGITS: Final = 30  # of a decimal, before and after the point: more than any bound of the market
+EXACT: Final = Context(prec=4 * MAX_DIGITS)
 
 
 class BadDecimal(ValueError):
@@ -50,7 +51,7 @@ def _units(text: str, unit: Decimal, what: str, unit_name: str) -> int:
         raise BadDecimal(f"{what} {text!r} is no number; right would be for example {_shown(1250, unit)}") from None
     if not value.is_finite() or value <= 0 or len(value.as_tuple().digits) > MAX_DIGITS or not -MAX_DIGITS < value.adjusted() < MAX_DIGITS:
         raise BadDecimal(f"{what} {text!r} is not above 0 and below 10^{MAX_DIGITS}")
-    whole, rest = divmod(value, unit)
+    whole, rest = EXACT.divmod(value, unit)
     if rest:
         below, above = _shown(int(whole), unit), _shown(int(whole) + 1, unit)
         raise BadDecimal(f"{what} {text} is not a multiple of the {unit_name} {unit.normalize():f}; the nearest are {below} and {above}")
@@ -60,4 +61,4 @@ def _units(text: str, unit: Decimal, what: str, unit_name: str) -> int:
 def _shown(units: int, unit: Decimal) -> Decimal:
     """units x unit with the digits of the unit: 12.50, not 12.5."""
     places = max(0, -int(unit.normalize().as_tuple().exponent))
-    return (units * unit).quantize(Decimal(1).scaleb(-places))
+    return EXACT.quantize(EXACT.multiply(Decimal(units), unit), Decimal(1).scaleb(-places))

@@ -41,7 +41,7 @@ def itch(file: Path, store: Path) -> Answer:
 @answers
 def lobster(zip: Path, store: Path) -> Answer:  # noqa: A002 - what the argument is called
     """A LOBSTER day: a ZIP of messages and book."""
-    from adapters.lobster import LobsterFeed
+    from adapters.lobster_feed import LobsterFeed
 
     return _run(lambda: LobsterFeed(zip), f"lobster {zip.name}", store)
 

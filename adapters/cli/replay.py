@@ -48,7 +48,7 @@ def _reexecute(store: Store) -> Answer:
 
     with block_progress("re-execute") as show:
         found = reexecute.reexecute(store.log, PARTITION, show)
-    return Answer(asdict(found), ok=found.same)
+    return Answer(asdict(found), ok=found.ok)
 
 
 def _travel(
