@@ -140,7 +140,10 @@ def _first_difference(block: Block, head: Head) -> str:
         return f"is block {block.seq}"
     if block.prev_hash != head.hash:
         return f"names {block.prev_hash.hex()} as the block before, which is {head.hash.hex()}"
-    computed = digest(block)
+    try:
+        computed = digest(block)
+    except struct.error as error:
+        return f"a field has a value it cannot have ({error})"
     if block.hash != computed:
         return f"its hash is {block.hash.hex()}, its content hashes to {computed.hex()}"
     if block.first_event != head.next_event:

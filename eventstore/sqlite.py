@@ -137,7 +137,8 @@ class SqliteLog:
                 raise Damaged(partition, after_seq, f"missing; the record ends with block {end}")
             previous = after(_present(db, partition, after_seq)) if after_seq else genesis(partition)
             while previous.seq < end:
-                block = _present(db, partition, previous.seq + 1)
+                with self._errors(partition, previous.seq + 1):
+                    block = _present(db, partition, previous.seq + 1)
                 verify(block, previous)
                 previous = after(block)
                 yield block
@@ -159,6 +160,9 @@ class SqliteLog:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
+        log = self._path.with_name(self._path.name + "-wal")
+        if self._read_only and not log.exists() and not os.access(self._path.parent, os.W_OK):
+            uri += "&immutable=1"  # a copy on a medium that cannot be written, where SQLite cannot make its shared memory
         db = sqlite3.connect(uri, uri=True, timeout=self._patience_s, isolation_level=None, check_same_thread=False)
         db.text_factory = bytes  # damaged bytes need not be UTF-8
         db.execute("PRAGMA synchronous = FULL")
