@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import random
+import struct
 
 from domain import events as e
 from domain import verbs as v
+from domain.partition import Partition
 from eventstore.blocks import Block, after, genesis, seal
-from tests.eventstore.rows import happened
-from tests.market import Event, buy, cancel, deposit, mass_cancel, reduce, replace, sell, set_state, tick
+from eventstore.ports import BlockLog
+from tests.market import buy, cancel, deposit, mass_cancel, reduce, replace, sell, set_state, tick
 from tests.model.commands import TRADERS, command, opening, resolve
 from tests.model.reference import Model
 
-KINDS = {kind.name: kind.code for kind in e.EVENTS}
-
-
-def row_of(event: Event) -> bytes:
-    """The row of a decoded event."""
-    return happened(KINDS[event.name], **dict(event.fields))
-
 
 def trading(seed: int, count: int, longest: int = 40) -> list[Block]:
-    """The opening of the market and *count* random commands, cut at random into blocks of 1 to *longest* commands."""
-    dice, model, accepted = random.Random(seed), Model(1), list[int]()
+    """The opening of the market and *count* random commands, executed and cut at random into blocks of 1 to *longest* commands."""
+    dice, head, blocks = random.Random(seed), genesis(1), list[Block]()
+    engine, model, accepted = Partition(1), Model(1), list[int]()
     made = [
         *opening(),
         *(deposit(account, asset, 10**6) for account in TRADERS for asset in (1, 2, 3)),
         *(lively(dice) for _ in range(count)),
     ]
-    head, blocks = genesis(1), list[Block]()
     while made:
         commands, events = bytearray(), bytearray()
         for _ in range(min(len(made), dice.randint(1, longest))):
             asked = resolve(made.pop(0), model, accepted)
-            caused = model.execute(asked)
-            if caused[0].name == "OrderAccepted":
-                accepted.append(caused[0].order)
+            caused = engine.execute(asked)
+            kind, number = struct.unpack_from("<2q", caused)
+            if kind & 255 == e.ORDER_ACCEPTED:
+                accepted.append(number)
+            model.execute(asked, number)  # knows time and sequences, which resolve asks for
             commands += asked
-            events += b"".join(row_of(event) for event in caused)
-        blocks.append(seal(head, bytes(commands), bytes(events), model.time_ns))
+            events += caused
+        blocks.append(seal(head, bytes(commands), bytes(events), engine.time_ns))
         head = after(blocks[-1])
     return blocks
+
+
+def recorded(blocks: list[Block], log: BlockLog) -> BlockLog:
+    """*log* with the same commands and events in the same blocks, sealed in its own epoch."""
+    head = log.claim(1)
+    for block in blocks:
+        sealed = seal(head, *block.rows(), block.time_ns)
+        log.append(sealed)
+        head = after(sealed)
+    return log
 
 
 def lively(dice: random.Random) -> bytes:

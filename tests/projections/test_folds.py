@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from struct import pack
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain import queries
+from domain.partition import Partition
 from domain.verbs import BUY, SELL
 from projections.columns import Columns
+from projections.depth import Depth
 from projections.embedded import FOLDS, Views
-from projections.packed import DEPTH_LEVELS, LAST_TRADES, Bar
+from projections.packed import DEPTH_LEVELS, LAST_TRADES, Balance, Bar, balance_key
 from projections.view import Rows
 from tests.projections.flow import trading
 from tests.projections.naive import Naive
@@ -78,3 +82,26 @@ def test_a_fold_restored_from_its_state_goes_on_as_if_it_had_never_stopped(name:
             first = second
         else:
             first.fold(Columns(block))
+
+
+@settings(max_examples=10)
+@given(SEEDS)
+def test_the_views_say_what_the_engine_says_at_the_end(seed: int) -> None:
+    """Depth and quotes are the engine's book by price; every balance is the engine's."""
+    engine, views, depth = Partition(1), Views(1), Depth()
+    for block in trading(seed, 400):
+        engine.apply(*block.rows())
+        views.advance(block)
+        depth.fold(Columns(block))
+    for instrument in (1, 2, 3):
+        for side, orders in enumerate(queries.book(engine, instrument)):
+            lots = Counter[int]()
+            for order in orders:
+                lots[order.price_ticks] += order.quantity_lots
+            assert depth.levels(instrument, side) == list(lots.items())
+    balances = {
+        balance_key(account, asset): Balance(*both).pack()
+        for account in range(12)
+        for asset, both in queries.balances(engine, account).items()
+    }
+    assert without_zeros(views.views["balances"].rows) == without_zeros(balances)

@@ -1,0 +1,134 @@
+"""Once, in order, the position with the rows: how a fold becomes a view, whoever drives it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from eventstore.memory import MemoryLog
+from projections.columns import Columns
+from projections.embedded import FOLDS, Views
+from projections.quotes import Quotes
+from projections.view import Gap, MemoryView, Projection, Rows, Stopped
+from tests.projections.flow import recorded, trading
+
+BLOCKS = trading(seed=3, count=200, longest=10)
+
+
+def quotes(view: MemoryView) -> Projection:
+    return Projection(1, Quotes(), view)
+
+
+def test_a_block_that_comes_again_changes_nothing() -> None:
+    """Redelivery is harmless, of the last block or of any before."""
+    view = MemoryView()
+    projection = quotes(view)
+    for block in BLOCKS[:10]:
+        assert projection.advance(Columns(block))
+    rows = dict(view.rows)
+    for block in BLOCKS[:10]:
+        assert not projection.advance(Columns(block))
+    assert (view.rows, view.position(1)) == (rows, 10)
+
+
+def test_a_gap_names_the_block_that_is_missing_and_changes_nothing() -> None:
+    view = MemoryView()
+    projection = quotes(view)
+    projection.advance(Columns(BLOCKS[0]))
+    with pytest.raises(Gap, match="block 2 comes next, got 4") as gap:
+        projection.advance(Columns(BLOCKS[3]))
+    assert (gap.value.expected, gap.value.got, view.position(1)) == (2, 4, 1)
+    assert projection.advance(Columns(BLOCKS[1])), "it goes on when the missing block comes"
+
+
+def test_rows_and_position_are_one_write() -> None:
+    """A view that fails has neither; the projection then refuses to go on half way and says what to do."""
+
+    class FailsOnce(MemoryView):
+        failed = False
+
+        def write(self, rows: Rows, partition: int, seq: int) -> None:
+            if seq == 5 and not self.failed:
+                self.failed = True
+                raise ConnectionError("the cache went away")
+            super().write(rows, partition, seq)
+
+    view = FailsOnce()
+    projection = quotes(view)
+    for block in BLOCKS[:4]:
+        projection.advance(Columns(block))
+    with pytest.raises(ConnectionError):
+        projection.advance(Columns(BLOCKS[4]))
+    assert view.position(1) == 4
+    with pytest.raises(Stopped, match="stopped at block 5; make a new projection"):
+        projection.advance(Columns(BLOCKS[4]))
+
+    again = quotes(view)
+    for block in BLOCKS:
+        again.advance(Columns(block))
+    assert view.rows == undisturbed("quotes")
+
+
+def test_a_fold_begun_anew_writes_nothing_until_it_is_beyond_its_view() -> None:
+    """Else readers would see the view go back in time."""
+
+    class Seen(MemoryView):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seqs: list[int] = []
+
+        def write(self, rows: Rows, partition: int, seq: int) -> None:
+            self.seqs.append(seq)
+            super().write(rows, partition, seq)
+
+    view = Seen()
+    for count in (7, len(BLOCKS)):
+        projection = quotes(view)
+        for block in BLOCKS[:count]:
+            projection.advance(Columns(block))
+    assert view.seqs == list(range(1, len(BLOCKS) + 1))
+    assert view.rows == undisturbed("quotes")
+
+
+def test_a_block_of_another_partition_is_a_mistake_of_the_runner() -> None:
+    with pytest.raises(AssertionError, match="partition 1 for a projection of 2"):
+        Projection(2, Quotes(), MemoryView()).advance(Columns(BLOCKS[0]))
+
+
+def test_a_poison_block_stops_its_view_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """It never skips, never blocks trading, and raises an alarm."""
+
+    class Choking(Quotes):
+        def fold(self, block: Columns) -> Rows:
+            if block.seq == 3:
+                raise ZeroDivisionError("poison")
+            return super().fold(block)
+
+    views = Views(1, {**FOLDS, "quotes": Choking})
+    with caplog.at_level(logging.ERROR):
+        for block in BLOCKS:
+            views.advance(block)
+    assert list(views.stopped) == ["quotes"]
+    assert "view quotes of partition 1 stopped before block 3" in caplog.text
+    assert views.views["quotes"].position(1) == 2
+    assert views.views["depth"].rows == undisturbed("depth")
+
+
+def test_views_catch_up_from_the_record() -> None:
+    """After a start, or a gap: whatever they missed is in the log."""
+    views = Views(1)
+    views.advance(BLOCKS[0])
+    with pytest.raises(Gap):
+        views.advance(BLOCKS[2])
+    views.catch_up(recorded(BLOCKS, MemoryLog()))
+    assert views.views["trades"].position(1) == len(BLOCKS)
+    assert views.views["trades"].rows == undisturbed("trades")
+
+
+def undisturbed(name: str) -> Rows:
+    """The rows of a view that saw every block once."""
+    views = Views(1)
+    for block in BLOCKS:
+        views.advance(block)
+    return views.views[name].rows
