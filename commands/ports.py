@@ -1,0 +1,40 @@
+"""What the writer asks of the outside, what it gives back, and how it says no."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+Clock = Callable[[], int]
+"""Nanoseconds of UTC now. It may stand still or go back: the domain makes time rise."""
+
+Inputs = Mapping[str, int]
+"""Source -> position up to which its commands are in this batch and those before it, so that its reader knows where to go on."""
+
+
+class Committed(NamedTuple):
+    """A batch is in the record.
+
+    block_seq    the block it is in
+    first_event  index in the partition of its first event: event i of the batch has number first_event + i
+    events       its event rows, 64 bytes each; the k-th outcome row belongs to its k-th command
+    """
+
+    block_seq: int
+    first_event: int
+    events: bytes
+
+
+class Full(Exception):
+    """The inbox is at its bound and the batch was not taken. Come back when what is in flight is committed."""
+
+    def __init__(self, waiting: int, offered: int, bound: int) -> None:
+        super().__init__(f"{waiting} commands wait, {offered} more would pass the inbox's bound of {bound}; nothing was taken, try again")
+
+
+class Stopped(Exception):
+    """The writer takes nothing more: it was closed, or stopped at the error that is the cause. Open a new one on the record."""
+
+    def __init__(self, partition: int, why: BaseException | None) -> None:
+        what = "was closed" if why is None else f"stopped: {why}"
+        super().__init__(f"the writer of partition {partition} {what}; nothing was taken, open a new one")

@@ -1,0 +1,64 @@
+"""From the record to a partition in memory: the newest snapshot that fits the record, then the blocks after it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import msgspec
+
+from domain.partition import Partition
+from domain.snapshot import BadSnapshot
+from eventstore.blocks import Head
+from eventstore.ports import BlockLog, Snapshot, SnapshotStore
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+def rebuild(log: BlockLog, snapshots: SnapshotStore, head: Head) -> tuple[Partition, int]:
+    """The state as of *head*, and how many of its events came from a snapshot. One block is in memory at a time.
+
+    A snapshot that does not fit the record is passed over with a warning.
+    Raises Damaged, NewerSchema, StoreFailed.
+    """
+    partition, seq = _start(log, snapshots, head)
+    from_snapshot = partition.events
+    for block in log.read(head.partition, seq):
+        assert partition.events == block.first_event, "a block goes on where the state ends"
+        partition.apply(*block.rows())
+        assert partition.events == block.first_event + block.event_count, "applying a block counts its events"
+        assert partition.time_ns == block.time_ns, "applying a block moves time to its last command"
+    assert partition.events == head.next_event, "the state ends where the record ends"
+    return partition, from_snapshot
+
+
+def positions(log: BlockLog, head: Head) -> dict[str, int]:
+    """How far each source was consumed: every block says it of all sources so far. Raises Damaged, StoreFailed."""
+    if head.seq == 0:
+        return {}
+    return msgspec.json.decode(next(log.read(head.partition, head.seq - 1)).inputs, type=dict[str, int])
+
+
+def _start(log: BlockLog, snapshots: SnapshotStore, head: Head) -> tuple[Partition, int]:
+    """The newest snapshot that is of this record, restored, and its block; else the empty partition and 0."""
+    at_most = head.seq
+    while (snapshot := snapshots.latest(head.partition, at_most)) is not None:
+        partition = _restored(log, snapshot, head)
+        if partition is not None:
+            return partition, snapshot.seq
+        at_most = snapshot.seq - 1
+    return Partition(head.partition), 0
+
+
+def _restored(log: BlockLog, snapshot: Snapshot, head: Head) -> Partition | None:
+    following = next(log.read(head.partition, snapshot.seq), None)
+    there, next_event = (head.hash, head.next_event) if following is None else (following.prev_hash, following.first_event)
+    try:
+        partition = Partition.restore(snapshot.state)
+    except BadSnapshot as bad:
+        _LOG.warning("partition %d: the snapshot of block %d is passed over: %s", head.partition, snapshot.seq, bad)
+        return None
+    if (snapshot.block_hash, partition.number, partition.events) != (there, head.partition, next_event):
+        _LOG.warning("partition %d: the snapshot of block %d is of another record and passed over", head.partition, snapshot.seq)
+        return None
+    return partition
