@@ -9,16 +9,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from adapters.feed import Feed
 from adapters.wiring import PARTITION, NoStore, Store
-from commands.writer import Committed, Writer
+from commands.writer import Committed
 from domain.events import COMMAND_REFUSED, EVENT_BYTES, EVENT_WORDS, TRADE_EXECUTED
 from domain.verbs import COMMAND_BYTES
 
-IN_FLIGHT: Final = 4  # batches: one executes, one is written, two wait
+IN_FLIGHT: Final = 4  # batches, all of which fit into the writer's inbox: it is never full
 
 
 @dataclass(slots=True)
@@ -46,15 +45,18 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     The position in the source stands in the blocks it led to, so a run that was cut short goes on where the record ends.
     Raises NoStore when the record is of something else, BadFeed, Fenced, OutcomeUnknown, StoreFailed, OSError.
     """
-    begin, before = time.monotonic(), store.log.head(PARTITION).seq
-    done = _position(store, source)
-    tally = Tally()
+    begin, before, tally = time.monotonic(), store.log.head(PARTITION).seq, Tally()
     with store.writer() as writer:
+        if writer.partition.events and source not in writer.positions:
+            raise NoStore(
+                f"{store.folder} holds something else than {source}: a feed wants a store of its own, name a new folder with --store"
+            )
         waiting: deque[Future[Committed]] = deque()
+        done = writer.positions.get(source, 0)
         for batch in feed.batches(done):
             done += len(batch) // COMMAND_BYTES
             tally.commands += len(batch) // COMMAND_BYTES
-            waiting.append(_submit(writer, batch, source, done))
+            waiting.append(writer.submit(batch, {source: done}))
             if len(waiting) == IN_FLIGHT:
                 tally.add(waiting.popleft().result())
                 show(feed.progress())
@@ -63,19 +65,3 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     tally.blocks = store.log.head(PARTITION).seq - before
     tally.seconds = time.monotonic() - begin
     return tally
-
-
-def _submit(writer: Writer, batch: bytes, source: str, position: int) -> Future[Committed]:
-    return writer.submit(batch, inputs={source: position})
-
-
-def _position(store: Store, source: str) -> int:
-    """How far the record is in *source*: 0 for an empty record. Raises NoStore when it holds anything else."""
-    head = store.log.head(PARTITION)
-    if head.seq == 0:
-        return 0
-    last = next(store.log.read(PARTITION, head.seq - 1))
-    inputs = msgspec.json.decode(last.inputs, type=dict[str, int])
-    if source not in inputs:
-        raise NoStore(f"{store.folder} holds something else than {source}: a feed wants a store of its own, name a new folder with --store")
-    return inputs[source]

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapters import example, names
 from adapters.directory import Directory
-from adapters.wiring import PARTITION, Store, writing
+from adapters.wiring import writing
 from commands.codec import events, to_row
 from commands.messages import Command, Event
+from commands.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
     """directory is as of the opening; began says that the store was empty and got the example market."""
 
-    store: Store
+    writer: Writer
     directory: Directory
     began: bool
 
     def send(self, *commands: Command) -> list[Event]:
         """Decide *commands* and record them as one batch; what became of them. Raises BadRow, Fenced, OutcomeUnknown, StoreFailed."""
-        return _send(self.store, commands)
+        return _send(self.writer, commands)
 
 
 @contextmanager
 def trading(folder: Path) -> Iterator[Market]:
     """The market in *folder*; an empty one begins as the example. Raises BadName, Damaged, NewerSchema, StoreFailed, OSError."""
-    with writing(folder) as store:
-        began = store.log.head(PARTITION).seq == 0
+    with writing(folder) as store, store.writer() as writer:
+        began = writer.partition.events == 0
         if began:
-            _send(store, tuple(example.commands()))
             names.save(folder, example.NAMES)
-        yield Market(store, Directory(store.partition(), names.load(folder)), began)
+            _send(writer, example.commands())
+        yield Market(writer, Directory(writer.partition, names.load(folder)), began)
 
 
-def _send(store: Store, commands: tuple[Command, ...]) -> list[Event]:
-    with store.writer() as writer:
-        committed = writer.submit(b"".join(map(to_row, commands))).result()
+def _send(writer: Writer, commands: Iterable[Command]) -> list[Event]:
+    committed = writer.submit(b"".join(map(to_row, commands))).result()
     return events(committed.events, committed.first_event)

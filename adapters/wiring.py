@@ -1,4 +1,4 @@
-"""Where ports meet their implementations. Profile embedded: one process, one trading partition, one folder: a SQLite file, snapshots beside it."""
+"""Where ports meet their implementations. Profile embedded: one process, one trading partition, one folder: SQLite file, snapshots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adapters.feed import BadFeed
 from adapters.names import BadName
 from adapters.times import BadTime
 from commands.codec import BadRow
-from commands.writer import Writer
+from commands.writer import Stopped, Writer
 from domain.partition import Partition
 from eventstore.memory import MemorySnapshots
 from eventstore.ports import BlockLog, Damaged, Fenced, NewerSchema, OutcomeUnknown, SnapshotStore, StoreFailed
@@ -32,7 +32,7 @@ class NoStore(ValueError):
 
 
 BAD_INPUT: Final = (BadDecimal, BadName, BadRow, BadTime, NoStore, NotInRecord)
-WORLD_FAILED: Final = (BadFeed, Damaged, Fenced, NewerSchema, OutcomeUnknown, StoreFailed, OSError)
+WORLD_FAILED: Final = (BadFeed, Damaged, Fenced, NewerSchema, OutcomeUnknown, Stopped, StoreFailed, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,9 @@ class Store:
         """The trading partition as the record has it now. Raises Damaged, StoreFailed."""
         return travel.at(self.log, self.snapshots, PARTITION).partition
 
-    @contextmanager
-    def writer(self) -> Iterator[Writer]:
-        """The partition's one writer: whoever had it before is fenced. What was submitted is committed when the block ends."""
-        writer = Writer(self.log, self.snapshots, PARTITION)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    def writer(self) -> Writer:
+        """The partition's one writer: whoever had it before is fenced. Close it, or use it in `with`."""
+        return Writer(self.log, self.snapshots, PARTITION)
 
 
 @contextmanager

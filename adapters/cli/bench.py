@@ -15,7 +15,10 @@ from adapters.cli.output import Answer, answers
 @click.option("--commands", type=click.IntRange(1), default=1_000_000, show_default=True)
 @answers
 def bench(what: str, **options: object) -> Answer:
-    """Measure one stage of the path on one flow: medians of at least three runs. Works from a checkout only."""
+    """Measure one stage of the path on one flow.
+
+    Medians of at least three runs. Works from a checkout only.
+    """
     try:
         import benchmarks.cli
     except ModuleNotFoundError as missing:

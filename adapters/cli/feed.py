@@ -21,7 +21,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group()
 def feed() -> None:
-    """Run a market through the whole path into a store of its own. Run again, it goes on where the record ends."""
+    """Run a whole market into a store of its own.
+
+    Run again, it goes on where the record ends.
+    """
 
 
 @feed.command()

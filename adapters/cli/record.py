@@ -16,7 +16,11 @@ from adapters.cli.progress import block_progress
 @options.store
 @answers
 def verify(store: Path) -> Answer:
-    """Read every block, check the chain of hashes, apply the events. Exit code 1 when anything is not as it was committed, naming what."""
+    """Check the whole record.
+
+    Reads every block, checks the chain of hashes and applies the events. Exit code 1 when anything is not as it was committed: it
+    names partition, block and what differs.
+    """
     from adapters.wiring import PARTITION, reading
     from replay import source
 
@@ -30,7 +34,10 @@ def verify(store: Path) -> Answer:
 @click.argument("b", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @answers
 def diff(a: Path, b: Path) -> Answer:
-    """Compare the records in folders A and B. Exit code 1 at the first command or event that differs, showing both."""
+    """Compare the records in folders A and B.
+
+    Exit code 1 at the first command or event that differs, showing both sides.
+    """
     from adapters.wiring import PARTITION, reading
     from replay import compare
 
@@ -47,7 +54,10 @@ def diff(a: Path, b: Path) -> Answer:
 @options.store
 @answers
 def export(file: Path, form: str, from_seq: int, to_seq: int | None, store: Path) -> Answer:
-    """Write blocks to FILE as a table of events, with the hashes of the chain in the file's metadata."""
+    """Write blocks to FILE as a table of events.
+
+    The hashes of the chain stand in the metadata of the file (csv and ndjson: of a file beside it).
+    """
     from adapters.wiring import PARTITION, reading
     from eventstore import archive
 

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 @options.store
 @answers
 def replay(store: Path, *, reexecute: bool, **asked: Any) -> Answer:
-    """Apply the record up to a moment and show the state then. Without options: the state at its end."""
+    """The state as of any moment of the record.
+
+    Without options at its end. Or, with --reexecute, the proof that its commands lead to it again.
+    """
     from adapters.wiring import reading
 
     with reading(store) as opened:
@@ -58,7 +61,7 @@ def _travel(
     from adapters.cli import views
     from adapters.directory import Directory
     from adapters.wiring import PARTITION
-    from replay import travel
+    from replay import explain, travel
 
     time_ns = None if to_time is None else times.to_ns(to_time)
     with block_progress("replay") as show:
@@ -74,8 +77,10 @@ def _travel(
         fields["account"] = balances.fields
         shown += balances.shown or []
     if order is not None:
-        fields["order"], lines = views.life(store.log, directory, order, position.event)
-        shown += lines
+        with block_progress("explain") as show:
+            known = explain.explain(store.log, PARTITION, order, show)
+        fields["order"], table = views.life(directory, [each for each in known if each.lived.event <= position.event])
+        shown.append(table)
     return Answer(fields, shown)
 
 

@@ -46,7 +46,9 @@ def _trading(store: Path) -> Iterator[Market]:
 @options.store
 @answers
 def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account: str, store: Path, **terms: Any) -> Answer:
-    """Enter an order, as in `outcry order buy ACME 100 @ 12.50 --account alice`. Exit code 1 when it is refused.
+    """Enter an order.
+
+    As in `outcry order buy ACME 100 @ 12.50 --account alice`. Exit code 1 when it is refused.
 
     Without a price it is a market order: a buy then needs --budget, a sell takes whatever is bid. A store in which nothing was recorded
     yet begins with an example market: ACME in USD, and the accounts alice and bob.
@@ -82,7 +84,10 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
 @options.store
 @answers
 def cancel(order: int | None, account: str, client_id: int | None, store: Path) -> Answer:
-    """Take a live order away, named by the number that `outcry order` answered, or by --client-id. Exit code 1 when it is refused."""
+    """Take a live order away.
+
+    Named by the number that `outcry order` answered, or by --client-id. Exit code 1 when it is refused.
+    """
     from commands.messages import CancelOrder
 
     if (order is None) == (client_id is None):
@@ -101,7 +106,10 @@ def cancel(order: int | None, account: str, client_id: int | None, store: Path) 
 @options.store
 @answers
 def open_account(name: str, store: Path) -> Answer:
-    """Open an account called NAME. Fund it with `outcry deposit`."""
+    """Open an account called NAME.
+
+    Fund it with `outcry deposit`. Exit code 1 when it is refused.
+    """
     from adapters import names
     from commands.messages import OpenAccount
 
@@ -122,7 +130,10 @@ def open_account(name: str, store: Path) -> Answer:
 @options.store
 @answers
 def deposit(name: str, amount: str, asset: str, store: Path) -> Answer:
-    """Bring AMOUNT of ASSET into account NAME: `outcry deposit alice 1000.00 USD`."""
+    """Bring AMOUNT of ASSET into account NAME.
+
+    As in `outcry deposit alice 1000.00 USD`. Exit code 1 when it is refused.
+    """
     from adapters.decimals import to_minor
     from commands.messages import Deposit
 
@@ -158,7 +169,10 @@ def book(symbol: str, levels: int, store: Path) -> Answer:
 @options.store
 @answers
 def balance(account: str, store: Path) -> Answer:
-    """What ACCOUNT has of each asset: available, and held by its live orders."""
+    """What ACCOUNT has of each asset.
+
+    Available, and held by its live orders: their worst case, fees included.
+    """
     from adapters import names
     from adapters.cli import views
     from adapters.directory import Directory

@@ -9,12 +9,14 @@ from typing import Any
 from adapters.cli.output import Answer, Table
 from adapters.decimals import from_lots, from_minor, from_ticks
 from adapters.directory import Directory
+from adapters.times import from_ns
 from commands.messages import Event
 from domain import queries
 from domain.partition import Partition
 from domain.queries import Instrument, Resting
 from domain.rules import RULES
 from domain.verbs import INSTRUMENT_STATES
+from replay.explain import Explained
 
 RULE_BY_NAME = {rule.name: rule for rule in RULES}
 SAID = {"OrderAccepted": "accepted", "OrderRested": "resting", "OrderCancelled": "cancelled"}
@@ -123,7 +125,8 @@ def _sentence(directory: Directory, listed: Instrument | None, event: Event) -> 
     at = f"{lots} {listed.symbol} at {price}"
     if event.kind == "TradeExecuted":
         money, fee = directory.money(listed.quote_asset, int(field["taker_fee"]))
-        return f"traded {at} with order {field['maker_order']} of {directory.names.account_name(int(field['maker_account']))}, fee {fee} {money}"
+        maker = directory.names.account_name(int(field["maker_account"]))
+        return f"traded {at} with {maker} (order {field['maker_order']}), fee {fee} {money}"
     words = {
         "OrderAccepted": "accepted",
         "OrderRested": "resting",
@@ -132,3 +135,45 @@ def _sentence(directory: Directory, listed: Instrument | None, event: Event) -> 
     }
     said = words.get(event.kind, event.kind)
     return f"{said}: order {field['order']}, {at}" if "order" in field else f"{said}: {at}"
+
+
+def top_of_book(partition: Partition, directory: Directory) -> list[dict[str, Any]]:
+    """Best bid and ask of every instrument."""
+    return [_top(partition, listed) for listed in directory.instruments.values()]
+
+
+def _top(partition: Partition, listed: Instrument) -> dict[str, Any]:
+    buy, sell = (next((_level(listed, level) for level in _by_price(orders)), {}) for orders in queries.book(partition, listed.instrument))
+    return {
+        "symbol": listed.symbol,
+        "bid_size": buy.get("quantity"),
+        "bid": buy.get("price"),
+        "ask": sell.get("price"),
+        "ask_size": sell.get("quantity"),
+    }
+
+
+def life(directory: Directory, explained: list[Explained]) -> tuple[list[dict[str, Any]], Table]:
+    """What became of an order, an event a row, with who was ahead of it when it rested or met another."""
+    numbers = {listed.instrument: listed for listed in directory.instruments.values()}
+    rows = [_lived(numbers[each.lived.happened.fields["instrument"]], each) for each in explained]
+    return rows, Table(
+        tuple(rows[0]), [[str(cell) if cell is not None else "" for cell in row.values()] for row in rows], "the order, event by event"
+    )
+
+
+def _lived(listed: Instrument, explained: Explained) -> dict[str, Any]:
+    lived, queue = explained.lived, explained.queue
+    fields = lived.happened.fields
+    return {
+        "event": lived.event,
+        "time": from_ns(lived.time_ns),
+        "happened": lived.happened.name,
+        "role": lived.role or None,
+        "price": from_ticks(fields["price_ticks"], listed.tick_size_e9),
+        "quantity": from_lots(fields["quantity_lots"], listed.lot_size_e9),
+        "open": from_lots(lived.open_lots, listed.lot_size_e9),
+        "orders_ahead": queue and queue.orders_ahead,
+        "quantity_ahead": queue and from_lots(queue.lots_ahead, listed.lot_size_e9),
+        "taken_before": queue and from_lots(queue.lots_taken, listed.lot_size_e9),
+    }
