@@ -12,7 +12,9 @@ from typing import Final
 from domain.verbs import SCHEMA_VERSION
 from eventstore.codec import Rows
 
-STEPS: Final[dict[int, Callable[[Rows], Rows]]] = {}  # version -> the step from it to the next; version 1 is the first there was
+Step = Callable[[Rows], Rows]
+
+STEPS: Final[dict[int, Step]] = {}  # version -> the step from it to the next; version 1 is the first there was
 
 
 def upcast(rows: Rows, version: int) -> Rows:
