@@ -14,7 +14,7 @@ import numpy as np
 from adapters.feed import Feed
 from adapters.wiring import PARTITION, NoStore, Store
 from commands.writer import Committed
-from domain.events import COMMAND_REFUSED, EVENT_BYTES, EVENT_WORDS, TRADE_EXECUTED
+from domain.events import COMMAND_REFUSED, EVENT_WORDS, TRADE_EXECUTED
 from domain.verbs import COMMAND_BYTES
 
 IN_FLIGHT: Final = 4  # batches, all of which fit into the writer's inbox: it is never full
@@ -22,7 +22,7 @@ IN_FLIGHT: Final = 4  # batches, all of which fit into the writer's inbox: it is
 
 @dataclass(slots=True)
 class Tally:
-    """What a run added to the record."""
+    """What a run added to the record. commands: those of the feed; events also count clock ticks, which the writer adds by itself."""
 
     commands: int = 0
     events: int = 0
@@ -32,9 +32,8 @@ class Tally:
     seconds: float = 0.0
 
     def add(self, committed: Committed) -> None:
-        """Count the events of one batch."""
+        """Count the trades and refusals of one batch."""
         kinds = np.frombuffer(committed.events, "<i8").reshape(-1, EVENT_WORDS)[:, 0] & 255
-        self.events += len(committed.events) // EVENT_BYTES
         self.trades += int(np.count_nonzero(kinds == TRADE_EXECUTED))
         self.refusals += int(np.count_nonzero(kinds == COMMAND_REFUSED))
 
@@ -45,7 +44,7 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     The position in the source stands in the blocks it led to, so a run that was cut short goes on where the record ends.
     Raises NoStore when the record is of something else, BadFeed, Fenced, OutcomeUnknown, StoreFailed, OSError.
     """
-    begin, before, tally = time.monotonic(), store.log.head(PARTITION).seq, Tally()
+    begin, before, tally = time.monotonic(), store.log.head(PARTITION), Tally()
     with store.writer() as writer:
         if writer.partition.events and source not in writer.positions:
             raise NoStore(
@@ -62,6 +61,7 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
                 show(feed.progress())
         for future in waiting:
             tally.add(future.result())
-    tally.blocks = store.log.head(PARTITION).seq - before
+    now = store.log.head(PARTITION)
+    tally.blocks, tally.events = now.seq - before.seq, now.next_event - before.next_event
     tally.seconds = time.monotonic() - begin
     return tally
