@@ -1,0 +1,1 @@
+"""The record read again: verified, applied to any point, executed again and compared, explained."""
