@@ -322,9 +322,10 @@ def decode(payload: bytes, name: str, number: int, offset: int) -> Message:
     values = list(layout.struct.unpack_from(payload, 1 + HEADER.size))
     for place, field, letters in layout.text:
         raw: bytes = values[place]
-        if not raw.isascii():
-            bad(name, number, offset, f"{layout.make.__name__}.{field} is {raw!r}", "ASCII characters")
-        values[place] = text = raw.decode("ascii").rstrip(" ")
+        text = raw.decode("latin-1")
+        if not (text.isascii() and text.isprintable()):
+            bad(name, number, offset, f"{layout.make.__name__}.{field} is {raw!r}", "printable ASCII characters")
+        values[place] = text = text.rstrip(" ")
         if letters and (not text or text not in letters):
             bad(name, number, offset, f"{layout.make.__name__}.{field} is {text!r}", f"one of {', '.join(letters)}")
     return Message(number, offset, locate, tracking, timestamp_ns, layout.make._make(values))
