@@ -7,17 +7,15 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from adapters.feed import Feed
-from adapters.wiring import PARTITION, NoStore, Store
+from adapters.wiring import NoStore, Store
 from commands.writer import Committed
+from domain.columns import MAX_BATCH_COMMANDS
 from domain.events import COMMAND_REFUSED, EVENT_WORDS, TRADE_EXECUTED
 from domain.verbs import COMMAND_BYTES
-
-IN_FLIGHT: Final = 4  # batches, all of which fit into the writer's inbox: it is never full
 
 
 @dataclass(slots=True)
@@ -44,11 +42,12 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     The position in the source stands in the blocks it led to, so a run that was cut short goes on where the record ends.
     Raises NoStore when the record is of something else, BadFeed, Fenced, OutcomeUnknown, StoreFailed, OSError.
     """
-    begin, before, tally = time.monotonic(), store.log.head(PARTITION), Tally()
+    in_flight = store.settings.inbox_commands // MAX_BATCH_COMMANDS  # as many batches as the writer's inbox holds: it is never full
+    begin, before, tally = time.monotonic(), store.log.head(store.number), Tally()
     with store.writer() as writer:
         if writer.partition.events and source not in writer.positions:
             raise NoStore(
-                f"{store.folder} holds something else than {source}: a feed wants a store of its own, name a new folder with --store"
+                f"{store.settings.store} holds something else than {source}: a feed wants a store of its own, name a new one with --store"
             )
         waiting: deque[Future[Committed]] = deque()
         done = writer.positions.get(source, 0)
@@ -56,12 +55,12 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
             done += len(batch) // COMMAND_BYTES
             tally.commands += len(batch) // COMMAND_BYTES
             waiting.append(writer.submit(batch, {source: done}))
-            if len(waiting) == IN_FLIGHT:
+            if len(waiting) == in_flight:
                 tally.add(waiting.popleft().result())
                 show(feed.progress())
         for future in waiting:
             tally.add(future.result())
-    now = store.log.head(PARTITION)
+    now = store.log.head(store.number)
     tally.blocks, tally.events = now.seq - before.seq, now.next_event - before.next_event
     tally.seconds = time.monotonic() - begin
     return tally

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapters import example, names
 from adapters.directory import Directory
+from adapters.settings import Settings
 from adapters.wiring import writing
 from commands.codec import events, to_row
 from commands.messages import Command, Event
@@ -29,14 +29,14 @@ class Market:
 
 
 @contextmanager
-def trading(folder: Path) -> Iterator[Market]:
-    """The market in *folder*; an empty one begins as the example. Raises BadName, Damaged, NewerSchema, StoreFailed, OSError."""
-    with writing(folder) as store, store.writer() as writer:
+def trading(settings: Settings) -> Iterator[Market]:
+    """The market of a store; an empty one begins as the example. Raises BadName, Damaged, NewerSchema, StoreFailed, OSError."""
+    with writing(settings) as store, store.writer() as writer:
         began = writer.partition.events == 0
         if began:
-            names.save(folder, example.NAMES)
+            names.save(settings.store, example.NAMES)
             _send(writer, example.commands())
-        yield Market(writer, Directory(writer.partition, names.load(folder)), began)
+        yield Market(writer, Directory(writer.partition, names.load(settings.store)), began)
 
 
 def _send(writer: Writer, commands: Iterable[Command]) -> list[Event]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from adapters.decimals import BadDecimal
 from adapters.feed import BadFeed
 from adapters.names import BadName
+from adapters.settings import BadSettings, Settings
 from adapters.times import BadTime
 from commands.codec import BadRow
 from commands.writer import Stopped, Writer
@@ -22,49 +22,60 @@ from eventstore.sqlite import SqliteLog
 from replay import travel
 from replay.travel import NotInRecord
 
-PARTITION: Final = 1
 RECORD: Final = "record.sqlite"
 SNAPSHOTS: Final = "snapshots"
 
 
 class NoStore(ValueError):
-    """Nothing was recorded there: which folder, and how to begin one."""
+    """Nothing was recorded there, or something else: which folder, and what to do."""
 
 
-BAD_INPUT: Final = (BadDecimal, BadName, BadRow, BadTime, NoStore, NotInRecord)
+BAD_INPUT: Final = (BadDecimal, BadName, BadRow, BadSettings, BadTime, NoStore, NotInRecord)
 WORLD_FAILED: Final = (BadFeed, Damaged, Fenced, NewerSchema, OutcomeUnknown, Stopped, StoreFailed, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One folder: the record, and snapshots of what it leads to."""
+    """The record of one trading partition, and snapshots of what it leads to."""
 
-    folder: Path
+    settings: Settings
     log: BlockLog
     snapshots: SnapshotStore
 
-    def partition(self) -> Partition:
-        """The trading partition as the record has it now. Raises Damaged, StoreFailed."""
-        return travel.at(self.log, self.snapshots, PARTITION).partition
+    @property
+    def number(self) -> int:
+        """Number of the partition."""
+        return self.settings.partition
+
+    def state(self) -> Partition:
+        """The partition as the record has it now. Raises Damaged, StoreFailed."""
+        return travel.at(self.log, self.snapshots, self.number).partition
 
     def writer(self) -> Writer:
         """The partition's one writer: whoever had it before is fenced. Close it, or use it in `with`."""
-        return Writer(self.log, self.snapshots, PARTITION)
+        return Writer(
+            self.log,
+            self.snapshots,
+            self.number,
+            inbox_commands=self.settings.inbox_commands,
+            snapshot_every_events=self.settings.snapshot_every_events,
+        )
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[Store]:
-    """The store in *folder*, of which nothing will change. Raises NoStore, Damaged, NewerSchema, StoreFailed."""
-    if not (folder / RECORD).exists():
-        raise NoStore(f"no record in {folder}; name its folder with --store, or begin one with `outcry feed` or `outcry order`")
-    snapshots: SnapshotStore = FileSnapshots(folder / SNAPSHOTS) if (folder / SNAPSHOTS).is_dir() else MemorySnapshots()
-    with closing(SqliteLog(folder / RECORD, read_only=True)) as log:
-        yield Store(folder, log, snapshots)
+def reading(settings: Settings) -> Iterator[Store]:
+    """The store, of which nothing will change. Raises NoStore, Damaged, NewerSchema, StoreFailed."""
+    record, kept = settings.store / RECORD, settings.store / SNAPSHOTS
+    if not record.exists():
+        raise NoStore(f"no record in {settings.store}; name its folder with --store, or begin one with `outcry feed` or `outcry order`")
+    snapshots: SnapshotStore = FileSnapshots(kept) if kept.is_dir() else MemorySnapshots()
+    with closing(SqliteLog(record, read_only=True)) as log:
+        yield Store(settings, log, snapshots)
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[Store]:
-    """The store in *folder*, made when there is none. Raises Damaged, NewerSchema, StoreFailed, OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with closing(SqliteLog(folder / RECORD)) as log:
-        yield Store(folder, log, FileSnapshots(folder / SNAPSHOTS))
+def writing(settings: Settings) -> Iterator[Store]:
+    """The store, made when there is none. Raises Damaged, NewerSchema, StoreFailed, OSError."""
+    settings.store.mkdir(parents=True, exist_ok=True)
+    with closing(SqliteLog(settings.store / RECORD)) as log:
+        yield Store(settings, log, FileSnapshots(settings.store / SNAPSHOTS))

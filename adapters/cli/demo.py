@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapters.cli import options
 from adapters.cli.output import Answer, Table, answers
 from adapters.cli.progress import block_progress, progress
 
@@ -33,10 +34,11 @@ def demo(seed: int, commands: int, store: Path | None) -> Answer:
     from adapters.wiring import RECORD, reading, writing
 
     folder = store or Path(tempfile.mkdtemp(prefix="outcry-demo-"))
-    with writing(folder) as opened:
+    settings = options.settings_of(folder)
+    with writing(settings) as opened:
         tally = _market(opened, seed, commands)
-    with reading(folder) as opened:
-        partition = opened.partition()
+    with reading(settings) as opened:
+        partition = opened.state()
         hashes = {"as the writer left it": partition.state_hash(), **_proof(opened)}
         top = views.top_of_book(partition, Directory(partition, names.load(folder)))
     facts = asdict(tally) | {
@@ -63,13 +65,12 @@ def _market(store: Store, seed: int, commands: int) -> Tally:
 
 def _proof(store: Store) -> dict[str, bytes]:
     """Hash of the state twice more: the record read back, its chain verified and its events applied; its commands executed again."""
-    from adapters.wiring import PARTITION
     from replay import reexecute, source
 
     with block_progress("verify and replay") as show:
-        verified = source.verify(store.log, PARTITION, show)
+        verified = source.verify(store.log, store.number, show)
     with block_progress("re-execute") as show:
-        executed = reexecute.reexecute(store.log, PARTITION, show)
+        executed = reexecute.reexecute(store.log, store.number, show)
     return {"read back, verified, replayed": verified.state_hash, "executed again": executed.state_hash}
 
 

@@ -15,6 +15,7 @@ from adapters.cli.progress import progress
 
 if TYPE_CHECKING:
     from adapters.feed import Feed
+    from adapters.settings import Settings
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -31,22 +32,22 @@ def feed() -> None:
 @click.argument("file", type=FILE)
 @options.store
 @answers
-def itch(file: Path, store: Path) -> Answer:
+def itch(file: Path, settings: Settings) -> Answer:
     """A file of Nasdaq TotalView-ITCH 5.0 messages."""
     from adapters.itch_feed import ItchFeed
 
-    return _run(lambda: ItchFeed(file), f"itch {file.name}", store)
+    return _run(lambda: ItchFeed(file), f"itch {file.name}", settings)
 
 
 @feed.command()
 @click.argument("zip", type=FILE)
 @options.store
 @answers
-def lobster(zip: Path, store: Path) -> Answer:  # noqa: A002 - what the argument is called
+def lobster(zip: Path, settings: Settings) -> Answer:  # noqa: A002 - what the argument is called
     """A LOBSTER day: a ZIP of messages and book."""
     from adapters.lobster_feed import LobsterFeed
 
-    return _run(lambda: LobsterFeed(zip), f"lobster {zip.name}", store)
+    return _run(lambda: LobsterFeed(zip), f"lobster {zip.name}", settings)
 
 
 @feed.command()
@@ -54,28 +55,28 @@ def lobster(zip: Path, store: Path) -> Answer:  # noqa: A002 - what the argument
 @click.option("--commands", type=click.IntRange(1), default=1_000_000, show_default=True, help="How many commands, set-up included.")
 @options.store
 @answers
-def simulate(seed: int, commands: int, store: Path) -> Answer:
+def simulate(seed: int, commands: int, settings: Settings) -> Answer:
     """A simulated market of makers, takers and cancellers."""
     from adapters.simulate import SimulatedFeed
 
-    return _run(lambda: SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", store)
+    return _run(lambda: SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", settings)
 
 
-def _run(make: Callable[[], Feed], source: str, folder: Path) -> Answer:
+def _run(make: Callable[[], Feed], source: str, settings: Settings) -> Answer:
     """Drive the feed, then let its judge (when it has one) read the record."""
     from adapters.drive import drive
-    from adapters.wiring import PARTITION, writing
+    from adapters.wiring import writing
 
-    with writing(folder) as store:
+    with writing(settings) as store:
         source_feed = make()
         with progress(source) as show:
             tally = drive(store, source_feed, source, show)
-        fields: dict[str, Any] = asdict(tally) | {"state_hash": store.partition().state_hash()}
+        fields: dict[str, Any] = asdict(tally) | {"state_hash": store.state().state_hash()}
         if source_feed.judge is not None:
-            for block in store.log.read(PARTITION):
+            for block in store.log.read(store.number):
                 source_feed.judge.see(*block.rows())
             fields |= asdict(source_feed.judge.verdict())
-    return Answer(fields | {"store": str(folder)})
+    return Answer(fields | {"store": str(settings.store)})
 
 
 COMMANDS = (feed,)

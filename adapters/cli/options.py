@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-STORE_VARIABLE = "OUTCRY_STORE"
+if TYPE_CHECKING:
+    from adapters.settings import Settings
 
 
-def default_store() -> Path:
-    """A folder of the user's data directory."""
-    from platformdirs import user_data_path
+def settings_of(folder: Path | None) -> Settings:
+    """The settings of this process, with *folder* as the store when one is named. Raises BadSettings, OSError."""
+    import os
+    from dataclasses import replace
 
-    return user_data_path("outcry") / "store"
+    from adapters.settings import load
+
+    settings = load(os.environ)
+    return settings if folder is None else replace(settings, store=folder)
 
 
 store = click.option(
     "--store",
+    "settings",
     type=click.Path(file_okay=False, path_type=Path),
-    default=default_store,
-    envvar=STORE_VARIABLE,
-    show_default="a folder of your data directory",
-    help="Folder of the record.",
+    callback=lambda _context, _option, folder: settings_of(folder),
+    help="Folder of the record; else OUTCRY_STORE, the file of settings, or a folder of your data directory.",
 )
 account = click.option("--account", metavar="NAME", required=True, help="Whose it is: a name of this store, or a number.")
-
-
-def environment() -> dict[str, str]:
-    """The environment, for settings."""
-    return dict(os.environ)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,21 +12,24 @@ from adapters.cli import options
 from adapters.cli.output import Answer, answers
 from adapters.cli.progress import block_progress
 
+if TYPE_CHECKING:
+    from adapters.settings import Settings
+
 
 @click.command()
 @options.store
 @answers
-def verify(store: Path) -> Answer:
+def verify(settings: Settings) -> Answer:
     """Check the whole record.
 
     Reads every block, checks the chain of hashes and applies the events. Exit code 1 when anything is not as it was committed: it
     names partition, block and what differs.
     """
-    from adapters.wiring import PARTITION, reading
+    from adapters.wiring import reading
     from replay import source
 
-    with reading(store) as opened, block_progress("verify") as show:
-        found = source.verify(opened.log, PARTITION, show)
+    with reading(settings) as opened, block_progress("verify") as show:
+        found = source.verify(opened.log, opened.number, show)
     return Answer(asdict(found), ok=found.ok)
 
 
@@ -38,11 +42,11 @@ def diff(a: Path, b: Path) -> Answer:
 
     Exit code 1 at the first command or event that differs, showing both sides.
     """
-    from adapters.wiring import PARTITION, reading
+    from adapters.wiring import reading
     from replay import compare
 
-    with reading(a) as one, reading(b) as other, block_progress("diff") as show:
-        found = compare.diff(one.log, other.log, PARTITION, show)
+    with reading(options.settings_of(a)) as one, reading(options.settings_of(b)) as other, block_progress("diff") as show:
+        found = compare.diff(one.log, other.log, one.number, show)
     return Answer(asdict(found), ok=found.same)
 
 
@@ -53,18 +57,18 @@ def diff(a: Path, b: Path) -> Answer:
 @click.option("--to-seq", type=click.IntRange(1), default=None, help="Last block; all unless told.")
 @options.store
 @answers
-def export(file: Path, form: str, from_seq: int, to_seq: int | None, store: Path) -> Answer:
+def export(file: Path, form: str, from_seq: int, to_seq: int | None, settings: Settings) -> Answer:
     """Write blocks to FILE as a table of events.
 
     The hashes of the chain stand in the metadata of the file (csv and ndjson: of a file beside it).
     """
-    from adapters.wiring import PARTITION, reading
+    from adapters.wiring import reading
     from eventstore import archive
 
-    with reading(store) as opened, block_progress("export") as show:
-        total = (to_seq or opened.log.head(PARTITION).seq) - from_seq + 1
+    with reading(settings) as opened, block_progress("export") as show:
+        total = (to_seq or opened.log.head(opened.number).seq) - from_seq + 1
         try:
-            written = archive.export(opened.log, PARTITION, form, file, from_seq, to_seq, progress=lambda done: show(done, total))
+            written = archive.export(opened.log, opened.number, form, file, from_seq, to_seq, progress=lambda done: show(done, total))
         except archive.BadExport as wrong:
             raise click.UsageError(str(wrong)) from None
     return Answer(written._asdict() | {"path": str(written.path)})

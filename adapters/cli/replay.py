@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from adapters.cli.output import Answer, Table, answers
 from adapters.cli.progress import block_progress
 
 if TYPE_CHECKING:
+    from adapters.settings import Settings
     from adapters.wiring import Store
 
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 )
 @options.store
 @answers
-def replay(store: Path, *, reexecute: bool, **asked: Any) -> Answer:
+def replay(settings: Settings, *, reexecute: bool, **asked: Any) -> Answer:
     """The state as of any moment of the record.
 
     Without options at its end. Or, with --reexecute, the proof that its commands lead to it again.
     """
     from adapters.wiring import reading
 
-    with reading(store) as opened:
+    with reading(settings) as opened:
         if reexecute:
             if any(value is not None for value in asked.values()):
                 raise click.UsageError("--reexecute runs the whole record and takes none of the other options")
@@ -46,11 +46,10 @@ def replay(store: Path, *, reexecute: bool, **asked: Any) -> Answer:
 
 
 def _reexecute(store: Store) -> Answer:
-    from adapters.wiring import PARTITION
     from replay import reexecute
 
     with block_progress("re-execute") as show:
-        found = reexecute.reexecute(store.log, PARTITION, show)
+        found = reexecute.reexecute(store.log, store.number, show)
     return Answer(asdict(found), ok=found.ok)
 
 
@@ -60,13 +59,14 @@ def _travel(
     from adapters import names, times
     from adapters.cli import views
     from adapters.directory import Directory
-    from adapters.wiring import PARTITION
     from replay import explain, travel
 
     time_ns = None if to_time is None else times.to_ns(to_time)
     with block_progress("replay") as show:
-        partition, position = travel.at(store.log, store.snapshots, PARTITION, seq=to_seq, event=to_event, time_ns=time_ns, progress=show)
-    directory = Directory(partition, names.load(store.folder))
+        partition, position = travel.at(
+            store.log, store.snapshots, store.number, seq=to_seq, event=to_event, time_ns=time_ns, progress=show
+        )
+    directory = Directory(partition, names.load(store.settings.store))
     fields: dict[str, Any] = position._asdict() | {"time": times.from_ns(position.time_ns), "state_hash": partition.state_hash()}
     shown: list[Table | str] = [Table(("", ""), list(fields.items()))]
     if symbol is not None:
@@ -78,7 +78,7 @@ def _travel(
         shown += balances.shown or []
     if order is not None:
         with block_progress("explain") as show:
-            known = explain.explain(store.log, PARTITION, order, show)
+            known = explain.explain(store.log, store.number, order, show)
         fields["order"], table = views.life(directory, [each for each in known if each.lived.event <= position.event])
         shown.append(table)
     return Answer(fields, shown)

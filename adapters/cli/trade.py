@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from adapters.cli.output import Answer, answers
 if TYPE_CHECKING:
     from adapters.directory import Directory
     from adapters.market import Market
+    from adapters.settings import Settings
     from commands.messages import Event
     from domain.queries import Instrument
 
@@ -23,10 +23,10 @@ ID = click.IntRange(1, 2**63 - 1)
 
 
 @contextmanager
-def _trading(store: Path) -> Iterator[Market]:
+def _trading(settings: Settings) -> Iterator[Market]:
     from adapters import example, market
 
-    with market.trading(store) as opened:
+    with market.trading(settings) as opened:
         if opened.began:
             click.echo(example.SAYS, err=True)
         yield opened
@@ -45,7 +45,7 @@ def _trading(store: Path) -> Iterator[Market]:
 @click.option("--client-id", type=ID, default=None, help="Your own number for the order.")
 @options.store
 @answers
-def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account: str, store: Path, **terms: Any) -> Answer:
+def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account: str, settings: Settings, **terms: Any) -> Answer:
     """Enter an order.
 
     As in `outcry order buy ACME 100 @ 12.50 --account alice`. Exit code 1 when it is refused.
@@ -59,7 +59,7 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
     from commands.messages import NewOrder
 
     limit = "".join(price).removeprefix("@")
-    with _trading(store) as market:
+    with _trading(settings) as market:
         listed = market.directory.instrument(symbol)
         fields = {
             "account": market.directory.names.account(account),
@@ -83,7 +83,7 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
 @click.option("--client-id", type=ID, default=None, help="Name the order by your own number instead.")
 @options.store
 @answers
-def cancel(order: int | None, account: str, client_id: int | None, store: Path) -> Answer:
+def cancel(order: int | None, account: str, client_id: int | None, settings: Settings) -> Answer:
     """Take a live order away.
 
     Named by the number that `outcry order` answered, or by --client-id. Exit code 1 when it is refused.
@@ -92,7 +92,7 @@ def cancel(order: int | None, account: str, client_id: int | None, store: Path) 
 
     if (order is None) == (client_id is None):
         raise click.UsageError("name the order by its number or by --client-id, one of both")
-    with _trading(store) as market:
+    with _trading(settings) as market:
         owner = market.directory.names.account(account)
         sent = market.send(CancelOrder(account=owner, order=order or 0, client_order_id=client_id or 0))
         listed = next(
@@ -105,7 +105,7 @@ def cancel(order: int | None, account: str, client_id: int | None, store: Path) 
 @click.argument("name")
 @options.store
 @answers
-def open_account(name: str, store: Path) -> Answer:
+def open_account(name: str, settings: Settings) -> Answer:
     """Open an account called NAME.
 
     Fund it with `outcry deposit`. Exit code 1 when it is refused.
@@ -113,13 +113,13 @@ def open_account(name: str, store: Path) -> Answer:
     from adapters import names
     from commands.messages import OpenAccount
 
-    with _trading(store) as market:
+    with _trading(settings) as market:
         known = market.directory.names
         number = known.accounts.get(name) or max(known.accounts.values(), default=0) + 1
         sent = market.send(OpenAccount(account=number))
         if sent[0].kind == "AccountOpened":
             known.accounts[name] = number
-            names.save(store, known)
+            names.save(settings.store, known)
         return _told(market.directory, None, sent, account=number, name=name)
 
 
@@ -129,7 +129,7 @@ def open_account(name: str, store: Path) -> Answer:
 @click.argument("asset")
 @options.store
 @answers
-def deposit(name: str, amount: str, asset: str, store: Path) -> Answer:
+def deposit(name: str, amount: str, asset: str, settings: Settings) -> Answer:
     """Bring AMOUNT of ASSET into account NAME.
 
     As in `outcry deposit alice 1000.00 USD`. Exit code 1 when it is refused.
@@ -137,7 +137,7 @@ def deposit(name: str, amount: str, asset: str, store: Path) -> Answer:
     from adapters.decimals import to_minor
     from commands.messages import Deposit
 
-    with _trading(store) as market:
+    with _trading(settings) as market:
         wanted = market.directory.asset(asset)
         owner = market.directory.names.account(name)
         sent = market.send(Deposit(account=owner, asset=wanted.number, amount=to_minor(amount, wanted.scale)))
@@ -151,16 +151,16 @@ def deposit(name: str, amount: str, asset: str, store: Path) -> Answer:
 @click.option("--levels", type=click.IntRange(1, 1000), default=10, show_default=True, help="Price levels to show of each side.")
 @options.store
 @answers
-def book(symbol: str, levels: int, store: Path) -> Answer:
+def book(symbol: str, levels: int, settings: Settings) -> Answer:
     """The order book of SYMBOL: price levels, best first."""
     from adapters import names
     from adapters.cli import views
     from adapters.directory import Directory
     from adapters.wiring import reading
 
-    with reading(store) as opened:
-        partition = opened.partition()
-        directory = Directory(partition, names.load(store))
+    with reading(settings) as opened:
+        partition = opened.state()
+        directory = Directory(partition, names.load(settings.store))
         return views.levels(partition, directory.instrument(symbol), levels)
 
 
@@ -168,7 +168,7 @@ def book(symbol: str, levels: int, store: Path) -> Answer:
 @click.argument("account")
 @options.store
 @answers
-def balance(account: str, store: Path) -> Answer:
+def balance(account: str, settings: Settings) -> Answer:
     """What ACCOUNT has of each asset.
 
     Available, and held by its live orders: their worst case, fees included.
@@ -178,9 +178,9 @@ def balance(account: str, store: Path) -> Answer:
     from adapters.directory import Directory
     from adapters.wiring import reading
 
-    with reading(store) as opened:
-        partition = opened.partition()
-        directory = Directory(partition, names.load(store))
+    with reading(settings) as opened:
+        partition = opened.state()
+        directory = Directory(partition, names.load(settings.store))
         return views.balances(partition, directory, directory.names.account(account))
 
 
