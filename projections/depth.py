@@ -5,7 +5,6 @@ Bound: price levels (projections/levels.py), and one row per book side.
 
 from __future__ import annotations
 
-from itertools import chain
 from struct import pack
 
 from domain.verbs import SIDES
@@ -34,10 +33,11 @@ class Depth:
 
     def levels(self, instrument: int, side: int) -> list[Level]:
         """Every level of a side, best first."""
-        return self._levels.top(instrument * len(SIDES) + side)
+        words = iter(self._levels.top(instrument * len(SIDES) + side))
+        return [Level(*level) for level in zip(words, words, strict=True)]
 
     def _row(self, book_side: int) -> bytes:
-        words = list(chain.from_iterable(self._levels.top(book_side, DEPTH_LEVELS)))
+        words = self._levels.top(book_side, DEPTH_LEVELS)
         return pack(f"<{len(words)}q", *words)
 
     def state(self) -> bytes:

@@ -5,7 +5,6 @@ Bound: one entry (about 250 bytes) per price in use; a partition has at most 2^1
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -73,9 +72,10 @@ class Levels:
         rank, lots = levels.peekitem(0)
         return Level(abs(rank), lots)
 
-    def top(self, book_side: int, count: int | None = None) -> list[Level]:
-        """The *count* best levels (None: all of them), best first."""
-        return [Level(abs(rank), lots) for rank, lots in islice(self._sides.get(book_side, {}).items(), count)]
+    def top(self, book_side: int, count: int | None = None) -> list[int]:
+        """The *count* best levels (None: all of them), best first: price, lots, price, lots …"""
+        levels = self._sides.get(book_side)
+        return [word for rank in levels.islice(stop=count) for word in (abs(rank), levels[rank])] if levels else []
 
     def book_sides(self) -> list[int]:
         """Those that ever had an order."""
