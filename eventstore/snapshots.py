@@ -35,11 +35,9 @@ class FileSnapshots:
         path = self._path(snapshot.partition, snapshot.seq)
         new = path.with_suffix(f".{os.getpid()}.new")
         header = _HEADER.pack(_MAGIC, snapshot.partition, snapshot.seq, snapshot.block_hash)
-        sha = hashlib.sha256(header)
-        sha.update(snapshot.state)
         try:
             with new.open("wb") as file:
-                file.writelines((header, snapshot.state, sha.digest()))
+                file.writelines((header, snapshot.state, _digest(header, snapshot.state)))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
@@ -58,9 +56,9 @@ class FileSnapshots:
         return None
 
     def prune(self, partition: int, keep: int) -> None:
-        """See SnapshotStore."""
-        for seq in self._kept(partition)[keep:]:
-            path = self._path(partition, seq)
+        """See SnapshotStore. What a crash while saving left behind goes too."""
+        half = list(self._folder.glob(f"{partition}-*.new"))
+        for path in half + [self._path(partition, seq) for seq in self._kept(partition)[keep:]]:
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
@@ -71,26 +69,34 @@ class FileSnapshots:
 
     def _kept(self, partition: int) -> list[int]:
         """Numbers of the blocks of which a snapshot is kept, newest first."""
-        names = [path.stem.split("-") for path in self._folder.glob(f"{partition}-*.snapshot")]
-        return sorted((int(seq) for _, seq in names if seq.isdecimal()), reverse=True)
+        names = [path.stem.partition("-")[2] for path in self._folder.glob(f"{partition}-*.snapshot")]
+        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
 
     def _load(self, partition: int, seq: int) -> Snapshot | None:
         path = self._path(partition, seq)
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                header = file.read(_HEADER.size)
+                state = file.read(max(0, path.stat().st_size - _HEADER.size - _HASH_BYTES))
+                stored = file.read()
         except FileNotFoundError:
             return None  # pruned meanwhile
         except OSError as error:
             raise StoreFailed(str(path), str(error)) from error
-        body = memoryview(content)[: max(0, len(content) - _HASH_BYTES)]
-        if len(body) < _HEADER.size or hashlib.sha256(body).digest() != content[-_HASH_BYTES:]:
+        if stored != _digest(header, state):
             _LOG.warning("snapshot %s is damaged and passed over; delete it", path)
             return None
-        magic, *place, block_hash = _HEADER.unpack_from(body)
+        magic, *place, block_hash = _HEADER.unpack(header)
         if (magic, place) != (_MAGIC, [partition, seq]):
             _LOG.warning("snapshot %s belongs to another place or release and is passed over; delete it", path)
             return None
-        return Snapshot(partition, seq, block_hash, bytes(body[_HEADER.size :]))
+        return Snapshot(partition, seq, block_hash, state)
+
+
+def _digest(header: bytes, state: bytes) -> bytes:
+    sha = hashlib.sha256(header)
+    sha.update(state)
+    return sha.digest()
 
 
 def _sync_folder(folder: Path) -> None:

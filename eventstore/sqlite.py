@@ -18,7 +18,6 @@ from typing import Final
 
 from eventstore.blocks import Block, Head, after, digest, genesis, verify
 from eventstore.ports import Damaged, Fenced, NewerSchema, OutcomeUnknown, StoreFailed
-from eventstore.snapshots import FileSnapshots as SqliteSnapshots  # noqa: F401  until its users have the new name
 
 SCHEMA_VERSION: Final = 1
 # A block's row is numbered partition * 2^40 + seq, so that block follows block in the file and no index repeats the number.
@@ -92,6 +91,7 @@ class SqliteLog:
         with self._errors():
             if not read_only and not self._path.exists():
                 _create(self._path)
+            self._check_whole()
             self._db = self._connect("ro" if read_only else "rw")
             try:
                 self._check_schema()
@@ -160,14 +160,23 @@ class SqliteLog:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        log = self._path.with_name(self._path.name + "-wal")
-        if self._read_only and not log.exists() and not os.access(self._path.parent, os.W_OK):
+        if self._read_only and not self._is_ahead() and not os.access(self._path.parent, os.W_OK):
             uri += "&immutable=1"  # a copy on a medium that cannot be written, where SQLite cannot make its shared memory
         db = sqlite3.connect(uri, uri=True, timeout=self._patience_s, isolation_level=None, check_same_thread=False)
         db.text_factory = bytes  # damaged bytes need not be UTF-8
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         return db
+
+    def _is_ahead(self) -> bool:
+        """Whether the write-ahead log may hold more than the file: somebody has it open, or was killed."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        return log.exists() and log.stat().st_size > 0
+
+    def _check_whole(self) -> None:
+        """SQLite takes a last page that is cut short for one that ends in zeros."""
+        if self._path.exists() and not self._is_ahead() and self._path.stat().st_size % PAGE_BYTES:
+            raise Damaged(None, None, f"{self._path} ends inside a page: it was truncated, or is no record")
 
     def _check_schema(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -211,6 +220,8 @@ class SqliteLog:
             if code & 0xFF in _WORLD and code != sqlite3.SQLITE_IOERR_SHORT_READ:
                 raise StoreFailed(str(self._path), cause) from error
             raise Damaged(partition, seq, f"{self._path}: {cause}") from error
+        except UnicodeDecodeError as error:  # SQLite quotes damaged bytes in its message
+            raise Damaged(partition, seq, f"{self._path}: {error.object!r}") from error
 
 
 def _create(path: Path) -> None:

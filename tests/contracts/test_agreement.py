@@ -95,5 +95,5 @@ class EveryLog(RuleBasedStateMachine):
         return after(block) if follows else multiple()
 
 
-EveryLog.TestCase.settings = settings(stateful_step_count=30)
+EveryLog.TestCase.settings = settings(stateful_step_count=20)
 test_every_log_agrees = EveryLog.TestCase
