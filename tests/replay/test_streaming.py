@@ -21,9 +21,9 @@ from replay.source import verify
 from replay.travel import at
 from tests.market import buy, decode, deposit, list_instrument, open_account, sell, set_state
 
-SHORT, LONG = 20, 200
+SHORT, LONG = 30, 300
 COMMANDS = 12
-SLACK_BYTES = 48_000
+SLACK_BYTES = 100_000  # the most that a reader of SQLite comes to hold, however long the record
 
 OPENING = [
     list_instrument(),
