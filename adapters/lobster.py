@@ -78,7 +78,7 @@ class LobsterFile:
             raise BadFeed(f"{path.name}: no readable zip ({wrong}); right would be a zip as LOBSTER delivers it") from None
         if set(found) != {"message", "orderbook"}:
             raise BadFeed(
-                f"{path.name}: has {', '.join(found) or 'neither'} of the two files; right would be SYMBOL_YYYY-MM-DD_..._message_N.csv "
+                f"{path.name}: has {', '.join(found) or 'neither'}, and not both files; right would be SYMBOL_YYYY-MM-DD_..._message_N.csv "
                 "and SYMBOL_YYYY-MM-DD_..._orderbook_N.csv"
             )
         self._messages, self.symbol, self.day = found["message"]
