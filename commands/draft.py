@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 class Draft:
     """Commands, their events, and who waits for them. The last four are set when it is complete; state only when a snapshot is due."""
 
-    opened_s: float = field(default_factory=time.monotonic)
+    opened_s: float = 0.0
     commands: list[bytes] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -45,7 +45,9 @@ class Draft:
         return self.size + size <= MAX_BATCH_COMMANDS
 
     def add(self, commands: bytes, size: int, events: bytes) -> None:
-        """Add commands with the events that they caused."""
+        """Add commands with the events that they caused; the block is open from the first of them."""
+        if self.size == 0:
+            self.opened_s = time.monotonic()
         self.commands.append(commands)
         self.events.append(events)
         self.size += size

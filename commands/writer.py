@@ -153,22 +153,21 @@ class Writer:
             self._committer.save(self._state.snapshot())
 
     def _step(self) -> None:
-        """Execute the next batch, or hand the block over when none comes in time."""
+        """Hand the block over when it has waited long enough, else execute the next batch that comes until then."""
         patience_s = self._patience_s()
-        submission = self._inbox.take(patience_s)
-        if submission is not None:
-            self._execute(submission)
-        elif self._draft.size > 0 and self._patience_s() == 0:
+        if patience_s == 0:
             self._hand_over()
+        elif (submission := self._inbox.take(patience_s)) is not None:
+            self._execute(submission)
 
     def _patience_s(self) -> float | None:
-        """How long to wait for more commands: not at all while the store is idle, at most MAX_WAIT_S when it is busy."""
-        if self._inbox.finished:
-            return 0
-        if self._draft.size == 0 or self._committer.is_full:
+        """How long the block may wait for more commands: not at all while the store is idle, at most MAX_WAIT_S while it is busy."""
+        if self._draft.size == 0:
             return None
-        if self._committer.is_idle:
+        if self._committer.is_idle or self._inbox.finished:
             return 0
+        if self._committer.is_full:
+            return None
         return max(0.0, self._draft.opened_s + MAX_WAIT_S - time.monotonic())
 
     def _execute(self, submission: Submission) -> None:

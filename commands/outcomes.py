@@ -1,0 +1,63 @@
+"""What became of a command: found in the committed blocks by the name that its sender gave it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from commands.codec import events as readable
+from commands.messages import Event
+from domain import rules
+from domain import verbs as v
+from domain.events import COMMAND_REFUSED, COMMAND_REPEATED, EVENT_BYTES, EVENT_WORDS, FIRST_CONSEQUENCE
+from eventstore.blocks import Block
+
+_REFUSAL: Final = struct.Struct("<2q")
+_NOT_REMEMBERED: Final = (rules.MALFORMED_FIELD, rules.TOO_MANY_SESSIONS)
+
+
+class Outcome(NamedTuple):
+    """A command on record: its block, its time of receipt, its row, and all its events, the outcome first."""
+
+    block_seq: int
+    received_ns: int
+    row: bytes
+    events: list[Event]
+
+
+def of_session(blocks: Iterable[Block], session: int, sequence: int) -> Outcome | None:
+    """What became of command *sequence* of *session*; None when *blocks* do not have it."""
+    assert session > 0, "0 is no session: its commands are named by account and command id"
+    return _first(blocks, {v.SESSION: session, v.SEQUENCE: sequence})
+
+
+def of_command_id(blocks: Iterable[Block], account: int, command_id: int) -> Outcome | None:
+    """What became of the command that *account* called *command_id*, outside of sessions; None when *blocks* do not have it."""
+    assert command_id > 0, "0 is no command id"
+    return _first(blocks, {v.SESSION: 0, v.ACCOUNT: account, v.SEQUENCE: command_id})
+
+
+def _first(blocks: Iterable[Block], words: dict[int, int]) -> Outcome | None:
+    """The first such command that was decided, not repeated; else the first that was refused before it counted."""
+    found: Outcome | None = None
+    for block in blocks:
+        commands, events = block.rows()
+        rows = np.frombuffer(commands, "<i8").reshape(-1, v.COMMAND_WORDS)
+        for k in np.flatnonzero(np.all([rows[:, word] == value for word, value in words.items()], axis=0)).tolist():
+            kinds = np.frombuffer(events, "<i8")[::EVENT_WORDS] & 255
+            starts = [*np.flatnonzero(kinds < FIRST_CONSEQUENCE).tolist(), len(kinds)]
+            mine = events[starts[k] * EVENT_BYTES : starts[k + 1] * EVENT_BYTES]
+            outcome = Outcome(block.seq, int(rows[k, v.RECEIVED_NS]), rows[k].tobytes(), readable(mine, block.first_event + starts[k]))
+            if _counts(mine):
+                return outcome
+            found = found or outcome
+    return found
+
+
+def _counts(events: bytes) -> bool:
+    """Whether dedupe remembers this outcome: no repetition, and no refusal that leaves sequence and id free."""
+    kind, detail = _REFUSAL.unpack_from(events)
+    return kind & 255 != COMMAND_REPEATED and not (kind & 255 == COMMAND_REFUSED and detail in _NOT_REMEMBERED)
