@@ -36,6 +36,11 @@ class Directory:
                 return Asset(number, scale)
         return self.names.asset(name)
 
+    def asset_or_new(self, name: str, scale: int) -> Asset:
+        """The asset called *name*; when there is none, the next free number with *scale* decimals."""
+        known = {known: Asset(number, digits) for number, (known, digits) in self._assets.items()}
+        return known.get(name) or Asset(max(self._assets, default=0) + 1, scale)
+
     def money(self, asset: int, minor_units: int) -> tuple[str, Decimal]:
         """Name of *asset*, and an amount of it for people."""
         name, scale = self._assets.get(asset, (f"asset {asset}", 0))

@@ -59,7 +59,7 @@ def _market(store: Store, seed: int, commands: int) -> Tally:
     from adapters.drive import drive
     from adapters.simulate import SimulatedFeed
 
-    with progress("market") as show:
+    with progress("market", 0) as show:
         return drive(store, SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", show)
 
 
@@ -67,9 +67,9 @@ def _proof(store: Store) -> dict[str, bytes]:
     """Hash of the state twice more: the record read back, its chain verified and its events applied; its commands executed again."""
     from replay import reexecute, source
 
-    with block_progress("verify and replay") as show:
+    with block_progress("read back, verify, replay", 0) as show:
         verified = source.verify(store.log, store.number, show)
-    with block_progress("re-execute") as show:
+    with block_progress("execute again", 0) as show:
         executed = reexecute.reexecute(store.log, store.number, show)
     return {"read back, verified, replayed": verified.state_hash, "executed again": executed.state_hash}
 

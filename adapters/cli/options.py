@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from adapters.market import Market
     from adapters.settings import Settings
 
 
@@ -30,3 +33,14 @@ store = click.option(
     help="Folder of the record; else OUTCRY_STORE, the file of settings, or a folder of your data directory.",
 )
 account = click.option("--account", metavar="NAME", required=True, help="Whose it is: a name of this store, or a number.")
+
+
+@contextmanager
+def trading(settings: Settings) -> Iterator[Market]:
+    """The store opened for trading by hand; says so when it was empty and got the example market."""
+    from adapters import example, market
+
+    with market.trading(settings) as opened:
+        if opened.began:
+            click.echo(example.SAYS, err=True)
+        yield opened

@@ -19,31 +19,33 @@ Blocks: TypeAlias = Callable[[int, int], None]
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Show]:
-    """Show how far *label* is, from its second second on; nothing at all when it is quicker."""
-    with _bar(label) if sys.stderr.isatty() else _lines(label) as show:
+def progress(label: str, quiet_s: float = QUIET_S) -> Iterator[Show]:
+    """Show how far *label* is; nothing at all when it is done within *quiet_s*. With 0 the finished bar stays."""
+    with (_bar if sys.stderr.isatty() else _lines)(label, quiet_s) as show:
         yield show
+        if not quiet_s:
+            show(1.0)
 
 
 @contextmanager
-def block_progress(label: str) -> Iterator[Blocks]:
+def block_progress(label: str, quiet_s: float = QUIET_S) -> Iterator[Blocks]:
     """As progress, for what counts blocks."""
-    with progress(label) as show:
+    with progress(label, quiet_s) as show:
         yield lambda done, total: show(done / max(1, total))
 
 
 @contextmanager
-def _bar(label: str) -> Iterator[Show]:
+def _bar(label: str, quiet_s: float) -> Iterator[Show]:
     from rich.console import Console
     from rich.progress import Progress
 
     begin = time.monotonic()
-    bar = Progress(console=Console(stderr=True), transient=True)
+    bar = Progress(console=Console(stderr=True), transient=bool(quiet_s))
     task = bar.add_task(label, total=1.0)
 
     def show(share: float) -> None:
         bar.update(task, completed=share)
-        if not bar.live.is_started and time.monotonic() - begin > QUIET_S:
+        if not bar.live.is_started and time.monotonic() - begin >= quiet_s:
             bar.start()
 
     try:
@@ -54,12 +56,12 @@ def _bar(label: str) -> Iterator[Show]:
 
 
 @contextmanager
-def _lines(label: str) -> Iterator[Show]:
-    due = time.monotonic() + QUIET_S
+def _lines(label: str, quiet_s: float) -> Iterator[Show]:
+    due = time.monotonic() + quiet_s
 
     def show(share: float) -> None:
         nonlocal due
-        if time.monotonic() > due:
+        if time.monotonic() >= due or (share == 1.0 and not quiet_s):
             due = time.monotonic() + LINE_S
             print(f"{label}: {share:.0%}", file=sys.stderr, flush=True)  # noqa: T201 - not the answer, which is stdout's
 

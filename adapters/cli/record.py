@@ -25,12 +25,14 @@ def verify(settings: Settings) -> Answer:
     Reads every block, checks the chain of hashes and applies the events. Exit code 1 when anything is not as it was committed: it
     names partition, block and what differs.
     """
+    from adapters.cli import findings
     from adapters.wiring import reading
     from replay import source
 
     with reading(settings) as opened, block_progress("verify") as show:
         found = source.verify(opened.log, opened.number, show)
-    return Answer(asdict(found), ok=found.ok)
+    fields = asdict(found)
+    return Answer(fields, [findings.facts(fields, "first_bad"), *findings.bad(found.first_bad)], ok=found.ok)
 
 
 @click.command()
@@ -42,12 +44,15 @@ def diff(a: Path, b: Path) -> Answer:
 
     Exit code 1 at the first command or event that differs, showing both sides.
     """
+    from adapters.cli import findings
     from adapters.wiring import reading
     from replay import compare
 
     with reading(options.settings_of(a)) as one, reading(options.settings_of(b)) as other, block_progress("diff") as show:
         found = compare.diff(one.log, other.log, one.number, show)
-    return Answer(asdict(found), ok=found.same)
+    fields = asdict(found)
+    shown = [findings.facts(fields, "first_difference"), *findings.difference(found.first_difference, str(a), str(b))]
+    return Answer(fields, shown, ok=found.same)
 
 
 @click.command()

@@ -46,11 +46,14 @@ def replay(settings: Settings, *, reexecute: bool, **asked: Any) -> Answer:
 
 
 def _reexecute(store: Store) -> Answer:
+    from adapters.cli import findings
     from replay import reexecute
 
     with block_progress("re-execute") as show:
         found = reexecute.reexecute(store.log, store.number, show)
-    return Answer(asdict(found), ok=found.ok)
+    fields = asdict(found)
+    shown = [findings.facts(fields, "first_difference"), *findings.difference(found.first_difference, "recorded", "executed again")]
+    return Answer(fields, shown, ok=found.ok)
 
 
 def _travel(

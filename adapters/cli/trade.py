@@ -1,9 +1,7 @@
-"""Trading by hand: order, cancel, book, balance; open, deposit and list, for a market of one's own."""
+"""Trading by hand: order, cancel, book, balance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,24 +10,10 @@ from adapters.cli import options
 from adapters.cli.output import Answer, answers
 
 if TYPE_CHECKING:
-    from adapters.directory import Directory
-    from adapters.market import Market
     from adapters.settings import Settings
-    from commands.messages import Event
-    from domain.queries import Instrument
 
 SELF_TRADE = ("allow", "cancel_newest", "cancel_oldest", "cancel_both", "decrement")
 ID = click.IntRange(1, 2**63 - 1)
-
-
-@contextmanager
-def _trading(settings: Settings) -> Iterator[Market]:
-    from adapters import example, market
-
-    with market.trading(settings) as opened:
-        if opened.began:
-            click.echo(example.SAYS, err=True)
-        yield opened
 
 
 @click.command()
@@ -55,11 +39,12 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
     """
     import msgspec
 
+    from adapters.cli import views
     from adapters.decimals import to_lots, to_minor, to_ticks
     from commands.messages import NewOrder
 
     limit = "".join(price).removeprefix("@")
-    with _trading(settings) as market:
+    with options.trading(settings) as market:
         listed = market.directory.instrument(symbol)
         fields = {
             "account": market.directory.names.account(account),
@@ -74,7 +59,7 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
             "price_ticks": to_ticks(limit, listed.tick_size_e9) if limit else 0 if side == "buy" else listed.band_low_ticks,
             "budget": to_minor(terms["budget"], listed.quote_scale) if terms["budget"] else 0,
         }
-        return _told(market.directory, listed, market.send(msgspec.convert(fields, NewOrder)))
+        return views.outcome(market.directory, listed, market.send(msgspec.convert(fields, NewOrder)), {})
 
 
 @click.command()
@@ -88,62 +73,18 @@ def cancel(order: int | None, account: str, client_id: int | None, settings: Set
 
     Named by the number that `outcry order` answered, or by --client-id. Exit code 1 when it is refused.
     """
+    from adapters.cli import views
     from commands.messages import CancelOrder
 
     if (order is None) == (client_id is None):
         raise click.UsageError("name the order by its number or by --client-id, one of both")
-    with _trading(settings) as market:
+    with options.trading(settings) as market:
         owner = market.directory.names.account(account)
         sent = market.send(CancelOrder(account=owner, order=order or 0, client_order_id=client_id or 0))
         listed = next(
             (found for found in market.directory.instruments.values() if found.instrument == sent[0].fields.get("instrument")), None
         )
-        return _told(market.directory, listed, sent)
-
-
-@click.command("open")
-@click.argument("name")
-@options.store
-@answers
-def open_account(name: str, settings: Settings) -> Answer:
-    """Open an account called NAME.
-
-    Fund it with `outcry deposit`. Exit code 1 when it is refused.
-    """
-    from adapters import names
-    from commands.messages import OpenAccount
-
-    with _trading(settings) as market:
-        known = market.directory.names
-        number = known.accounts.get(name) or max(known.accounts.values(), default=0) + 1
-        sent = market.send(OpenAccount(account=number))
-        if sent[0].kind == "AccountOpened":
-            known.accounts[name] = number
-            names.save(settings.store, known)
-        return _told(market.directory, None, sent, account=number, name=name)
-
-
-@click.command()
-@click.argument("name")
-@click.argument("amount")
-@click.argument("asset")
-@options.store
-@answers
-def deposit(name: str, amount: str, asset: str, settings: Settings) -> Answer:
-    """Bring AMOUNT of ASSET into account NAME.
-
-    As in `outcry deposit alice 1000.00 USD`. Exit code 1 when it is refused.
-    """
-    from adapters.decimals import to_minor
-    from commands.messages import Deposit
-
-    with _trading(settings) as market:
-        wanted = market.directory.asset(asset)
-        owner = market.directory.names.account(name)
-        sent = market.send(Deposit(account=owner, asset=wanted.number, amount=to_minor(amount, wanted.scale)))
-        available = sent[0].fields.get("available")
-        facts = {"available": market.directory.money(wanted.number, available)[1]} if isinstance(available, int) else {}
-        return _told(market.directory, None, sent, account=owner, asset=asset, **facts)
+        return views.outcome(market.directory, listed, sent, {})
 
 
 @click.command()
@@ -184,11 +125,4 @@ def balance(account: str, settings: Settings) -> Answer:
         return views.balances(partition, directory, directory.names.account(account))
 
 
-def _told(directory: Directory, listed: Instrument | None, happened: list[Event], **facts: object) -> Answer:
-    """What became of one command."""
-    from adapters.cli import views
-
-    return views.outcome(directory, listed, happened, facts)
-
-
-COMMANDS = (order, cancel, book, balance, open_account, deposit)
+COMMANDS = (order, cancel, book, balance)
