@@ -405,7 +405,7 @@ class Market:
 
     def available(self, account: int, asset: int) -> int:
         """Available balance, as the refusal of a withdrawal of far too much shows it."""
-        return self.when(withdraw(account, asset, 2**62))[0].limit
+        return self.when(withdraw(account, asset, 2**62 - 1))[0].limit
 
     def _named(self, happened: Event) -> Event:
         fields = tuple((name, self.numbers.index(value) if value in self.numbers else value) for name, value in happened.fields)

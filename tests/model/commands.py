@@ -44,7 +44,7 @@ RECENT_ORDERS: Final = (*range(1, LIVE + ACCEPTED + 1), 2**53, 2**62)  # placeho
 OWNER: Final = 0  # placeholder: the account whose order it is
 POST_ONLY: Final = (0,) * 6 + (1, 2)
 STP: Final = (0, 1, 2, 3, 4)
-BUDGETS: Final = (1, 90, 100, 101, 350, 705, 1_111, 2_222, 5_000, 14_000, 14_001, 2**62)
+BUDGETS: Final = (1, 90, 100, 101, 350, 705, 1_111, 2_222, 5_000, 14_000, 14_001, 2**62 - 1, 2**62)
 AMOUNTS: Final = (1, 2, 3, 40, 41, 500, 1_000, 3_001)
 EXPIRIES: Final = (-1, 0, 1, 5, 20, 10**9, HOUR_NS, HOUR_NS)  # placeholder: nanoseconds from now
 LIMITS: Final = {
@@ -54,7 +54,7 @@ LIMITS: Final = {
     "max_notional": (0,) * 8 + (900, 9_000, 2**62),
 }
 LISTING: Final[Mapping[str, Sequence[int]]] = {
-    "instrument": (1, 3, 4, 4, 5, 5, 6, 7, 65_535, 65_536),
+    "instrument": (1, 3, 4, 4, 5, 5, 6, 7, 65_536),
     "symbol": (symbol("X"), symbol("~2345678")) * 9 + (symbol("A B"), symbol("A\0B"), 0),
     "base_asset": (1,) * 20 + (4, 0, 65_535),
     "quote_asset": (2,) * 20 + (4, 1, 0),
@@ -138,11 +138,11 @@ TEMPLATES: Final = (
     Template(1, v.MASS_CANCEL, {"instrument": (0, *INSTRUMENTS), "side_scope": (1, 2, 0, 3)}),
     Template(4, v.TICK_CLOCK, {}),
     Template(6, v.DEPOSIT, {"account": ACCOUNTS, "asset": (1, 2, 3), "amount": AMOUNTS}),
-    Template(1, v.DEPOSIT, {"account": ACCOUNTS, "asset": (9, 65_535, 65_536), "amount": (0, 2**59, 2**60, 2**62)}),
+    Template(1, v.DEPOSIT, {"account": ACCOUNTS, "asset": (9, 65_535, 65_536), "amount": (0, 2**59, 2**60, 2**62 - 1, 2**62)}),
     Template(4, v.WITHDRAW, {"account": ACCOUNTS, "asset": (1, 2, 3, 9), "amount": AMOUNTS}),
     Template(3, v.CHANGE_ACCOUNT, {"account": TRADERS, "status": (1,) * 16 + (2, 3), **LIMITS}),
     Template(1, v.CHANGE_ACCOUNT, {"account": GUESTS + NOBODY, "status": (0, 1, 2, 3, 3, 3, 4), **LIMITS}),
-    Template(1, v.OPEN_ACCOUNT, {"account": TRADERS + GUESTS + NOBODY, **LIMITS}),
+    Template(1, v.OPEN_ACCOUNT, {"account": (*TRADERS, *GUESTS, 10_485_761, 2**62), **LIMITS}),
     Template(3, v.SET_INSTRUMENT_STATE, {"instrument": INSTRUMENTS, "state": (2,) * 12 + (1,) * 12 + (3, 3, 4, 0, 5)}),
     Template(1, v.LIST_INSTRUMENT, LISTING),
 )
@@ -174,7 +174,8 @@ def resolve(made: bytes, model: Model, accepted: Sequence[int]) -> bytes:
 
     received_ns, expires_ns  small numbers are nanoseconds from the time before the command
     sequence                 in a session, a step from the last one
-    order                    small numbers are the newest live orders, the next those accepted last, dead or alive; account 0 then becomes its owner's
+    order                    small numbers are the newest live orders, the next those accepted last, dead or alive
+    account                  0 beside such an order becomes its owner
     """
     fields = decode_row(made)
     if "verb" not in fields:

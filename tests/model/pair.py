@@ -12,6 +12,7 @@ from tests.model.commands import opening, resolve
 from tests.model.reference import VENUE, Model
 
 PARTITION = 7
+STORY_COMMANDS = 60
 
 
 class Pair:
@@ -21,9 +22,10 @@ class Pair:
         self.engine = Partition(PARTITION)
         self.model = Model(PARTITION)
         self.accepted: list[int] = []  # order numbers, in the order of acceptance
-        self.log: list[str] = []  # what was executed, for a reader of a failure
+        self.log: list[bytes] = []  # rows executed
+        self.blocks: list[tuple[bytes, bytes]] = []  # (commands, events) of each batch
         for command in opening():
-            assert self.step(command)[0].name != "CommandRefused", self.log[-1]
+            assert self.step(command)[0].name != "CommandRefused", show(command)
 
     def step(self, command: bytes) -> list[Event]:
         """Execute one command, placeholders resolved; the events, the same of both."""
@@ -32,8 +34,9 @@ class Pair:
     def batch(self, commands: Sequence[bytes]) -> list[list[Event]]:
         """Execute commands in one batch of the engine and one by one in the model; the events by command."""
         rows = [resolve(command, self.model, self.accepted) for command in commands]
-        self.log += [show(row) for row in rows]
-        engine = per_command(decode(self.engine.execute(b"".join(rows))))
+        self.log += rows
+        self.blocks.append((b"".join(rows), self.engine.execute(b"".join(rows))))
+        engine = per_command(decode(self.blocks[-1][1]))
         assert len(engine) == len(rows), "one outcome for each command"
         for row, events in zip(rows, engine, strict=True):
             self.same(row, events)
@@ -47,7 +50,8 @@ class Pair:
             self.accepted.append(number)
 
     def story(self, end: str) -> str:
-        return "\n".join([*self.log, end])
+        """What a reader of a failure needs: the last commands, then *end*."""
+        return "\n".join([*map(show, self.log[-STORY_COMMANDS:]), end])
 
     def compare_states(self) -> None:
         """Everything a query shows, and the invariants of the whole state."""

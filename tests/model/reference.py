@@ -35,7 +35,7 @@ NEXT_STATES: Final = {
 }
 
 
-class Refused(Exception):  # noqa: N818  (a refusal is no error: it is the outcome)
+class Refused(Exception):
     """Rule, limit, observed. Raised before anything has changed."""
 
 
@@ -256,6 +256,7 @@ class Model:
         if open_orders >= min(allowed, MAX_OPEN_ORDERS):
             raise Refused(r.ACCOUNT_OPEN_ORDERS, min(allowed, MAX_OPEN_ORDERS), open_orders)
         order.price = self.price_that_may_enter(order, order.price)
+        self.check_notional(order, order.price, order.lots)
         available = self.available.get((account.number, order.hold_asset()), 0)
         if order.hold() > available:
             raise Refused(r.INSUFFICIENT_FUNDS, available, order.hold())
@@ -316,6 +317,10 @@ class Model:
             raise Refused(r.MAX_QUANTITY, facts["max_quantity_lots"], lots)
         if limits["max_quantity_lots"] and lots > limits["max_quantity_lots"]:
             raise Refused(r.ACCOUNT_MAX_QUANTITY, limits["max_quantity_lots"], lots)
+        self.check_notional(order, price, lots)
+
+    def check_notional(self, order: Order, price: int, lots: int) -> None:
+        facts, limits = order.instrument.facts, order.account.limits
         notional = order.cost(price, lots) if order.budget is None else order.budget
         if notional > facts["max_notional"]:
             raise Refused(r.MAX_NOTIONAL, facts["max_notional"], min(notional, MAX_INT64))
@@ -518,6 +523,7 @@ class Model:
             self.check_tradable(order.instrument, never_rests=False)
             self.check_size(order, price, lots)
             price = self.price_that_may_enter(order, price)
+            self.check_notional(order, price, lots)
             disposable = self.available.get((order.account.number, order.hold_asset()), 0) + order.hold()
             if order.hold(price, lots) > disposable:
                 raise Refused(r.INSUFFICIENT_FUNDS, disposable, order.hold(price, lots))

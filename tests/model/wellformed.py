@@ -50,7 +50,7 @@ def _word_is_right(values: dict[str, int], number: int) -> bool:
     if verb == v.LIST_INSTRUMENT and number >= v.TERMS:
         return _listing_word_is_right(values, number)
     if number == v.RECEIVED_NS:
-        return values["received_ns"] <= 2**62
+        return values["received_ns"] < 2**62
     if number == v.SEQUENCE:
         return values["session"] == 0 or values["sequence"] >= 1
     if number == v.ACCOUNT:
@@ -71,8 +71,8 @@ def _word_is_right(values: dict[str, int], number: int) -> bool:
         return values.get("quantity_lots", 0) <= MAX_INT31
     if number == v.AMOUNT:
         if verb in (v.DEPOSIT, v.WITHDRAW):
-            return 1 <= values["amount"] <= 2**62
-        return values.get("budget", 0) <= 2**62
+            return 1 <= values["amount"] < 2**62
+        return values.get("budget", 0) < 2**62
     if number == v.EXPIRES_NS and verb == v.NEW_ORDER:
         return (values["time_in_force"] == v.GTD) == (values["expires_ns"] != 0)
     return True
