@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from domain.verbs import VERBS
 from eventstore.arrow import COLUMNS, SCHEMA, to_arrow
 from eventstore.blocks import genesis
 from tests.eventstore.rows import Said, block_of, happened, said, trade_block
-from tests.market import buy, deposit, list_instrument, mass_cancel, raw, replace, row, symbol
+from tests.market import buy, cancel, deposit, list_instrument, mass_cancel, raw, replace, row, symbol
 
 
 def opened(*story: Said, time_before_ns: int = 0) -> list[dict[str, Any]]:
@@ -59,6 +60,16 @@ def test_where_command_and_event_differ_both_are_there() -> None:
     slid = buy(2, 5, 103, post_only=verbs.POST_ONLY_SLIDE)
     (line,) = opened((slid, [happened(e.ORDER_ACCEPTED, instrument=1, order=9, held=505, price_ticks=101, quantity_lots=5)]))
     assert (line["price_ticks"], line["command_price_ticks"]) == (101, 103)
+
+
+def test_what_a_command_did_not_say_is_null() -> None:
+    """A cancel has no side, its outcome has one: command_side stays empty, also beside an order that has both."""
+    order = (buy(2, 5, 103), [happened(e.ORDER_ACCEPTED, instrument=1, order=9, price_ticks=103, quantity_lots=5)])
+    gone = (cancel(2, order=9), [happened(e.ORDER_CANCELLED, side=1, instrument=1, order=9, account=2, price_ticks=103, quantity_lots=5)])
+    accepted, cancelled = opened(order, gone)
+    assert (accepted["side"], accepted["command_side"]) == (0, 0)
+    assert cancelled["side"] == 1
+    assert "command_side" not in cancelled
 
 
 def test_a_refusal_shows_the_fields_of_the_command_it_refuses() -> None:
@@ -117,10 +128,11 @@ def test_a_symbol_is_text() -> None:
     assert line["symbol"] == "ACME.L"
 
 
-def test_a_row_with_an_unknown_verb_has_no_verb() -> None:
-    """What the row meant is not known, so none of its words is shown under a name."""
-    unknown = raw([250, 5, *[1] * 14])
-    (line,) = opened((unknown, [happened(e.COMMAND_REFUSED, rule=rules.MALFORMED_FIELD, limit=0, observed=250)]))
+@pytest.mark.parametrize("word", [0, 250, verbs.NEW_ORDER + 256, verbs.NEW_ORDER - 256])
+def test_a_row_with_an_unknown_verb_has_no_verb(word: int) -> None:
+    """What the row meant is not known, so none of its words is shown under a name; the low bits of word 0 alone are no verb."""
+    unknown = raw([word, 5, *[1] * 14])
+    (line,) = opened((unknown, [happened(e.COMMAND_REFUSED, rule=rules.MALFORMED_FIELD, limit=0, observed=word)]))
     assert "verb" not in line
     assert "account" not in line
 

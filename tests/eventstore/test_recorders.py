@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from uuid import UUID
 
 import pytest
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from eventstore.blocks import Block, after, genesis
 from eventstore.memory import MemoryLog
+from eventstore.notifications import PULL_NOTIFICATIONS
 from eventstore.ports import BlockLog
 from eventstore.recorders import BLOCK_TOPIC, BlockMapper, PartitionRecorder, opened, partition_id, stored
 from eventstore.sqlite import SqliteLog
@@ -173,12 +174,26 @@ def test_a_waiting_follower_can_be_stopped(log: BlockLog) -> None:
     """A subscription that waits for the next block ends when another thread stops it."""
     fill(log, 1)
     subscription = PartitionRecorder(log, 1).subscribe()
-    seen: list[int] = []
-    thread = Thread(target=lambda: seen.extend(notification.id for notification in subscription))
+    arrived, ended = Event(), Event()
+
+    def follow() -> None:
+        for _ in subscription:
+            arrived.set()
+        ended.set()
+
+    thread = Thread(target=follow)
     thread.start()
-    while not seen and thread.is_alive():
-        pass
+    assert arrived.wait(10), "the block that is there arrives"
     subscription.stop()
-    thread.join(timeout=10)
-    assert not thread.is_alive()
-    assert seen == [1]
+    thread.join(10)
+    assert ended.is_set(), "the iteration ends, and without an error"
+
+
+def test_a_follower_that_is_far_behind_misses_nothing(log: BlockLog) -> None:
+    """More blocks than are pulled at once, and some that are written while it follows: all of them, once, in order."""
+    written = fill(log, PULL_NOTIFICATIONS + 3)
+    with PartitionRecorder(log, 1).subscribe(gt=1) as subscription:
+        seen = [next(subscription).id for _ in written[1:]]
+        log.append(trade_block(after(written[-1]), instrument=1, lots=1))
+        seen.append(next(subscription).id)
+    assert seen == list(range(2, len(written) + 2))
