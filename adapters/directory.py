@@ -37,9 +37,12 @@ class Directory:
         return self.names.asset(name)
 
     def asset_or_new(self, name: str, scale: int) -> Asset:
-        """The asset called *name*; when there is none, the next free number with *scale* decimals."""
+        """The asset called *name*; when there is none, the next free number with *scale* decimals is called so from now on."""
         known = {known: Asset(number, digits) for number, (known, digits) in self._assets.items()}
-        return known.get(name) or Asset(max(self._assets, default=0) + 1, scale)
+        if name not in known:
+            known[name] = Asset(max(self._assets, default=0) + 1, scale)
+            self._assets[known[name].number] = (name, scale)
+        return known[name]
 
     def money(self, asset: int, minor_units: int) -> tuple[str, Decimal]:
         """Name of *asset*, and an amount of it for people."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from errno import EINVAL
 from itertools import pairwise
 from lzma import LZMAError
 from pathlib import Path
@@ -33,7 +35,7 @@ _NO_SELLS: Final = 9_999_999_999
 _NO_BUYS: Final = -9_999_999_999
 _NAME: Final = re.compile(r"([!-.0-~]{1,8})_(\d{4}-\d\d-\d\d)_.*(message|orderbook)_.*\.csv")
 _MESSAGE: Final = re.compile(rb"(\d{1,5})(?:\.(\d{1,18}))?,([1-7]),(\d{1,19}),(\d{1,10}),(-?\d{1,10}),(-1|1)\r?\n?")
-_BROKEN: Final = (BadZipFile, EOFError, LZMAError, NotImplementedError, RuntimeError, zlib.error)  # what zipfile raises on a damaged file
+_DAMAGED: Final = (BadZipFile, EOFError, LZMAError, NotImplementedError, RuntimeError, ValueError, zlib.error)  # as zipfile has it
 
 Levels = dict[int, int]
 """Price in 10^-4 dollar -> shares, best first."""
@@ -67,15 +69,12 @@ class LobsterFile:
         self.path = path
         self.read_bytes = self.total_bytes = 0  # of the messages
         found: dict[str, tuple[str, str, str]] = {}
-        try:
-            with ZipFile(path) as archive:
-                for member in archive.infolist():
-                    match = _NAME.fullmatch(member.filename)
-                    if match:
-                        found[match[3]] = (member.filename, match[1], match[2])
-                        self.total_bytes += member.file_size * (match[3] == "message")
-        except _BROKEN as wrong:
-            raise BadFeed(f"{path.name}: no readable zip ({wrong}); right would be a zip as LOBSTER delivers it") from None
+        with self._opened() as archive:
+            for member in archive.infolist():
+                match = _NAME.fullmatch(member.filename)
+                if match:
+                    found[match[3]] = (member.filename, match[1], match[2])
+                    self.total_bytes += member.file_size * (match[3] == "message")
         if set(found) != {"message", "orderbook"}:
             raise BadFeed(
                 f"{path.name}: has {', '.join(found) or 'neither'}, and not both files; right would be SYMBOL_YYYY-MM-DD_..._message_N.csv "
@@ -86,11 +85,20 @@ class LobsterFile:
 
     def steps(self) -> Iterator[Step]:
         """Both files in lockstep, one line of each in memory. Raises BadFeed, OSError."""
+        with self._opened() as archive, archive.open(self._messages) as messages, archive.open(self._books) as books:
+            yield from self._steps(messages, books)
+
+    @contextmanager
+    def _opened(self) -> Iterator[ZipFile]:
         try:
-            with ZipFile(self.path) as archive, archive.open(self._messages) as messages, archive.open(self._books) as books:
-                yield from self._steps(messages, books)
-        except _BROKEN as wrong:
-            raise BadFeed(f"{self.path.name}: the zip is damaged ({wrong}); right would be a whole copy") from None
+            with ZipFile(self.path) as archive:
+                yield archive
+        except BadFeed:
+            raise
+        except (*_DAMAGED, OSError) as wrong:
+            if isinstance(wrong, OSError) and wrong.errno not in (None, EINVAL):  # None: bad bzip2; EINVAL: a place that cannot be
+                raise
+            raise BadFeed(f"{self.path.name}: no zip, or a damaged one ({wrong}); right would be the zip as LOBSTER delivers it") from None
 
     def _steps(self, messages: IO[bytes], books: IO[bytes]) -> Iterator[Step]:
         line, depth = 0, 0

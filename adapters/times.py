@@ -13,7 +13,7 @@ class BadTime(ValueError):
 
 
 def to_ns(text: str) -> int:
-    """A time as nanoseconds: itself when it is a number, else ISO 8601 with up to nine decimals; UTC unless it names an offset. Raises BadTime."""
+    """A time as nanoseconds: a number as it is; ISO 8601 with up to nine decimals, UTC unless it names an offset. Raises BadTime."""
     if text.isdecimal():
         return int(text)
     found = FORM.fullmatch(text)

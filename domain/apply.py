@@ -8,7 +8,6 @@ from mypy_extensions import i64
 from domain import rules
 from domain.changes import KEPT_PRIORITY
 from domain.columns import (
-    COMMAND_COUNT,
     INCOMING,
     LOTS,
     NUMBER,
@@ -39,7 +38,7 @@ from domain.events import (
 )
 from domain.execute import move_time
 from domain.orders import decrement, enter, fill, leave, reenter, rename, rest
-from domain.state import State, reserve
+from domain.state import State, count_command
 from domain.venue import add_instrument, change_state, move_funds, set_account
 from domain.verbs import (
     ACCOUNT,
@@ -83,8 +82,7 @@ def apply_event(s: State, commands: bytes, row: i64, events: bytes, event: i64) 
 
 def open_command(s: State, commands: bytes, row: i64, kind: i64, detail: i64) -> None:
     """What every outcome changes: the count of commands, the time, the memory of what was seen."""
-    reserve(s)
-    s.counters[COMMAND_COUNT] += 1
+    count_command(s)
     if kind == COMMAND_REFUSED and detail == rules.MALFORMED_FIELD:
         return
     move_time(s, word(commands, row, RECEIVED_NS))

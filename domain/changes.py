@@ -15,9 +15,8 @@ from domain.checks import (
     is_in_band,
     is_known,
     is_not_closed,
-    is_notional_allowed,
+    is_value_allowed,
     may_trade,
-    notional_of,
     takes_orders,
 )
 from domain.columns import (
@@ -143,7 +142,7 @@ def lose_priority(s: State, order: i64, price_ticks: i64, lots: i64, client_id: 
         return
     if not are_lots_allowed(s, account, instrument, lots):
         return
-    if not is_notional_allowed(s, account, instrument, notional_of(s, instrument, price_ticks, lots)):
+    if not is_value_allowed(s, account, instrument, price_ticks, lots):
         return
     if not has_level_room(s, book_side, price_ticks):
         return

@@ -37,6 +37,7 @@ from domain.columns import (
     QUOTE_UNITS,
     STATE,
     STATUS,
+    VALUE_BOUND,
     WALLET_TOP,
 )
 from domain.funds import find_wallet
@@ -158,15 +159,24 @@ def are_lots_allowed(s: State, account: i64, instrument: i64, lots: i64) -> bool
     return limit == 0 or lots <= limit or refuse(s, rules.ACCOUNT_MAX_QUANTITY, limit, lots)
 
 
-def notional_of(s: State, instrument: i64, price_ticks: i64, lots: i64) -> i64:
-    """price x lots x quote_units in minor units, LARGEST where that is more than fits."""
+def is_value_allowed(s: State, account: i64, instrument: i64, price_ticks: i64, lots: i64) -> bool:
+    """price x lots x quote_units is within the bounds of instrument and account."""
     value = price_ticks * lots
     units = s.instruments[instrument + QUOTE_UNITS]
-    return LARGEST if value > LARGEST // units else value * units
+    if value > s.instruments[instrument + VALUE_BOUND]:
+        return refuse(s, rules.MAX_NOTIONAL, s.instruments[instrument + NOTIONAL_BOUND], saturated(value, units))
+    return is_notional_allowed(s, account, instrument, value * units)
+
+
+def saturated(value: i64, units: i64) -> i64:
+    """value x units, LARGEST where that is more than fits."""
+    if value > LARGEST // units:
+        return LARGEST
+    return value * units
 
 
 def is_notional_allowed(s: State, account: i64, instrument: i64, notional: i64) -> bool:
-    """The notional is within the bounds of instrument and account."""
+    """The notional in minor units is within the bounds of instrument and account."""
     if notional > s.instruments[instrument + NOTIONAL_BOUND]:
         return refuse(s, rules.MAX_NOTIONAL, s.instruments[instrument + NOTIONAL_BOUND], notional)
     limit = s.accounts[account * ACCOUNT_WIDTH + NOTIONAL_LIMIT]

@@ -29,7 +29,9 @@ NOT_SEEN: Final = -1
 def last_sequence(s: State, session: i64) -> i64:
     """Last sequence of a session, 0 when it has none."""
     row = session * SESSION_WIDTH
-    return 0 if row >= i64(len(s.sessions)) else s.sessions[row + LAST_SEQUENCE]
+    if row >= i64(len(s.sessions)):
+        return 0
+    return s.sessions[row + LAST_SEQUENCE]
 
 
 def seen(s: State, account: i64, session: i64, sequence: i64) -> bool:

@@ -16,10 +16,10 @@ from domain.checks import (
     is_known,
     is_listed,
     is_notional_allowed,
+    is_value_allowed,
     market_makes_sense,
     may_trade,
     must_not_take,
-    notional_of,
     resting_price,
     takes_orders,
     takes_time_in_force,
@@ -77,8 +77,12 @@ def new_order(s: State, commands: bytes, row: i64) -> None:
         price_ticks = s.instruments[instrument + BAND_HIGH]
     if not is_in_band(s, instrument, price_ticks) or not are_lots_allowed(s, account, instrument, lots):
         return
-    notional = budget if budget != 0 else notional_of(s, instrument, price_ticks, lots)
-    if not is_notional_allowed(s, account, instrument, notional) or not has_order_room(s, account):
+    if budget != 0:
+        if not is_notional_allowed(s, account, instrument, budget):
+            return
+    elif not is_value_allowed(s, account, instrument, price_ticks, lots):
+        return
+    if not has_order_room(s, account):
         return
     if not cannot_rest(terms):
         if not has_level_room(s, book_side, price_ticks):
@@ -115,7 +119,7 @@ def price_at_rest(s: State, account: i64, book_side: i64, instrument: i64, price
     slid = resting_price(s, book_side, instrument, price_ticks, post_only)
     if slid == 0 or slid == price_ticks:
         return slid
-    if not is_notional_allowed(s, account, instrument, notional_of(s, instrument, slid, lots)) or not has_level_room(s, book_side, slid):
+    if not is_value_allowed(s, account, instrument, slid, lots) or not has_level_room(s, book_side, slid):
         return 0
     return slid
 

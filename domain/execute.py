@@ -6,12 +6,12 @@ from mypy_extensions import i64
 
 from domain import rules
 from domain.changes import cancel_order, reduce_order, replace_order
-from domain.columns import COMMAND_COUNT, INCOMING, MAX_PROBE, MAX_SESSION, TIME_NS
+from domain.columns import INCOMING, MAX_PROBE, MAX_SESSION, TIME_NS
 from domain.dedupe import crowded, first_outcome, remember, seen
 from domain.entry import new_order
 from domain.events import COMMAND_REPEATED
 from domain.refusal import refuse
-from domain.state import State, emit, reserve
+from domain.state import State, count_command, emit
 from domain.sweeps import mass_cancel, tick_clock
 from domain.verbs import (
     ACCOUNT,
@@ -37,8 +37,7 @@ from domain.wellformed import WELL_FORMED, malformed_word, word
 
 def execute_command(s: State, commands: bytes, row: i64) -> None:
     """Any row gives at least one event; the first is its outcome (docs/rules.md section 1)."""
-    reserve(s)
-    s.counters[COMMAND_COUNT] += 1
+    count_command(s)
     wrong = malformed_word(s.word_bounds, commands, row)
     if wrong != WELL_FORMED:
         refuse(s, rules.MALFORMED_FIELD, wrong, word(commands, row, wrong))

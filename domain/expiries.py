@@ -10,7 +10,9 @@ from domain.state import State
 
 def next_due_ns(s: State) -> i64:
     """When the next order is dead, nanosecond of UTC; 0 when none ever is."""
-    return 0 if s.counters[EXPIRIES] == 0 else s.expiries[DUE]
+    if s.counters[EXPIRIES] == 0:
+        return 0
+    return s.expiries[DUE]
 
 
 def next_due_order(s: State) -> i64:
@@ -27,7 +29,9 @@ def place_of(s: State, order: i64) -> i64:
 def expires_ns(s: State, order: i64) -> i64:
     """When an order is dead, nanosecond of UTC; 0: never."""
     place = place_of(s, order)
-    return 0 if place == 0 else s.expiries[(place - 1) * EXPIRY_WIDTH + DUE]
+    if place == 0:
+        return 0
+    return s.expiries[(place - 1) * EXPIRY_WIDTH + DUE]
 
 
 def set_row(s: State, place: i64, due_ns: i64, entry: i64, order: i64) -> None:

@@ -78,13 +78,21 @@ def wallet(s: State, account: i64, asset: i64) -> i64:
 def available(s: State, account: i64, asset: i64) -> i64:
     """What the account can use of an asset, minor units."""
     row = find_wallet(s, account, asset)
-    return 0 if row == 0 else s.wallets[row + AVAILABLE]
+    if row == 0:
+        return 0
+    return s.wallets[row + AVAILABLE]
 
 
 def fee_bound(cost: i64, rate: i64, paid_ahead: i64) -> i64:
     """Most the fees on *cost* can still take, minor units: rounded up, less what was paid ahead."""
-    exact = cost * rate - paid_ahead
-    return (exact + FEE_UNIT - 1) // FEE_UNIT if exact > 0 else 0
+    return rounded_up(cost * rate - paid_ahead)
+
+
+def rounded_up(exact: i64) -> i64:
+    """Millionths of a minor unit as whole minor units, rounded up; nothing when there is nothing to pay."""
+    if exact <= 0:
+        return 0
+    return (exact + FEE_UNIT - 1) // FEE_UNIT
 
 
 def buy_hold(s: State, instrument: i64, price_ticks: i64, lots: i64, paid_ahead: i64) -> i64:
@@ -94,7 +102,9 @@ def buy_hold(s: State, instrument: i64, price_ticks: i64, lots: i64, paid_ahead:
     maker = row[instrument + MAKER_RATE]
     taker = row[instrument + TAKER_RATE]
     rate = maker if maker > taker else taker
-    return cost if rate == 0 else cost + fee_bound(cost, rate, paid_ahead)
+    if rate == 0:
+        return cost
+    return cost + fee_bound(cost, rate, paid_ahead)
 
 
 def hold_now(s: State, order: i64) -> i64:
@@ -154,7 +164,7 @@ def charge(s: State, order: i64, value: i64, rate: i64) -> i64:
     if rate == 0:
         return 0
     exact = value * rate - s.orders[order + PAID_AHEAD]
-    fee = (exact + FEE_UNIT - 1) // FEE_UNIT if exact > 0 else 0
+    fee = rounded_up(exact)
     s.orders[order + PAID_AHEAD] = fee * FEE_UNIT - exact
     assert 0 <= s.orders[order + PAID_AHEAD] < FEE_UNIT, "rounding takes less than one minor unit from an order"
     return fee

@@ -157,5 +157,7 @@ def fillable_lots(s: State, account: i64, book_side: i64, price_ticks: i64, lots
             elif mode != STP_CANCEL_OLDEST:
                 return filled
             maker = s.orders[maker + LATER]
-        rank = NO_RANK if left == 0 else next_level(s, other, rank)
+        if left == 0:
+            return filled
+        rank = next_level(s, other, rank)
     return filled

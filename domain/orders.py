@@ -14,8 +14,10 @@ from domain.columns import (
     INCOMING,
     LEVEL,
     LOTS,
+    LISTED_FLAG,
     ORDER_TERMS,
     OWNER,
+    PAID_AHEAD,
     PRICE,
     QUOTE_ASSET,
     QUOTE_WALLET,
@@ -39,10 +41,10 @@ def enter(
     orders[order + LOTS] = lots
     orders[order + ORDER_TERMS] = terms
     orders[order + CLIENT_ID] = client_id
+    orders[order + PAID_AHEAD] = 0
     instrument = instrument_of(book_side)
     orders[order + QUOTE_WALLET] = wallet(s, account, s.instruments[instrument + QUOTE_ASSET])
     orders[order + BASE_WALLET] = wallet(s, account, s.instruments[instrument + BASE_ASSET])
-    enlist(s, order)
     hold(s, order, amount)
     s.counters[ENTRIES] += 1
     if expires_ns != 0:
@@ -65,7 +67,8 @@ def forget(s: State, order: i64) -> None:
     if s.counters[INCOMING] == order:
         s.counters[INCOMING] = 0
     unschedule(s, order)
-    delist(s, order)
+    if s.orders[order + ORDER_TERMS] & LISTED_FLAG:
+        delist(s, order)
     free_slot(s, order)
 
 
@@ -78,9 +81,11 @@ def forget_if_empty(s: State, order: i64) -> None:
 
 
 def rest(s: State, order: i64) -> None:
-    """The incoming order joins the end of the queue of its price."""
+    """The incoming order joins the end of the queue of its price; the first time its account's list and table of ids too."""
     assert s.counters[INCOMING] == order, "only the incoming order comes to rest"
     enqueue(s, order)
+    if s.orders[order + ORDER_TERMS] & LISTED_FLAG == 0:
+        enlist(s, order)
     s.counters[INCOMING] = 0
 
 

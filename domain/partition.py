@@ -117,6 +117,6 @@ class Partition:
         """SHA-256 over every vector: equal states have equal hashes, on every machine, compiled or not."""
         digest = hashlib.sha256()
         for vector in vectors(self.state):
-            digest.update(len(vector).to_bytes(8, "little"))
+            digest.update(int(len(vector)).to_bytes(8, "little"))
             digest.update(memoryview(vector))
         return digest.digest()

@@ -6,7 +6,6 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
-    BASE_WALLET,
     BOOK_SIDE,
     CLIENT_ID,
     EARLIER,
@@ -18,6 +17,7 @@ from domain.columns import (
     LEVEL,
     LEVEL_LOTS,
     LEVEL_ORDERS,
+    LISTED_FLAG,
     LIVE_ORDERS,
     LOTS,
     NEWER,
@@ -30,11 +30,9 @@ from domain.columns import (
     ORDER_TOP,
     ORDER_WIDTH,
     OWNER,
-    PAID_AHEAD,
     PARTITION,
     PARTITION_SHIFT,
     PRICE,
-    QUOTE_WALLET,
     SLOT_MASK,
     TAIL,
 )
@@ -62,21 +60,12 @@ def take_slot(s: State) -> i64:
 
 
 def free_slot(s: State, order: i64) -> None:
-    """Give a slot back, all of its columns zero; one whose generations are used up is never used again."""
+    """Give a slot back; one whose generations are used up is never used again."""
     counters = s.counters
     orders = s.orders
     number = orders[order + NUMBER]
     assert orders[order + LEVEL] == 0 and orders[order + HELD] == 0, "an order that is gone is in no queue and holds nothing"
     orders[order + NUMBER] = -number
-    orders[order + OWNER] = 0
-    orders[order + BOOK_SIDE] = 0
-    orders[order + PRICE] = 0
-    orders[order + LOTS] = 0
-    orders[order + PAID_AHEAD] = 0
-    orders[order + QUOTE_WALLET] = 0
-    orders[order + BASE_WALLET] = 0
-    orders[order + ORDER_TERMS] = 0
-    orders[order + CLIENT_ID] = 0
     counters[LIVE_ORDERS] -= 1
     if number & GENERATION_MASK != GENERATION_MASK:
         orders[order + LATER] = counters[ORDER_FREE]
@@ -89,7 +78,9 @@ def find_number(s: State, number: i64) -> i64:
     if number <= 0 or slot == 0 or slot >= s.counters[ORDER_TOP]:
         return 0
     order = slot * ORDER_WIDTH
-    return order if s.orders[order + NUMBER] == number else 0
+    if s.orders[order + NUMBER] != number:
+        return 0
+    return order
 
 
 def find_client_id(s: State, account: i64, client_id: i64) -> i64:
@@ -98,11 +89,13 @@ def find_client_id(s: State, account: i64, client_id: i64) -> i64:
 
 
 def enlist(s: State, order: i64) -> None:
-    """Put a new order at the front of its account's list, and under its client order id."""
+    """Put an order that comes to rest at the front of its account's list, and under its client order id."""
     orders = s.orders
+    orders[order + ORDER_TERMS] |= LISTED_FLAG
     account = orders[order + OWNER]
     row = account * ACCOUNT_WIDTH
     newest = s.accounts[row + NEWEST]
+    orders[order + NEWER] = 0
     orders[order + OLDER] = newest
     if newest != 0:
         orders[newest + NEWER] = order
@@ -124,8 +117,6 @@ def delist(s: State, order: i64) -> None:
         s.accounts[row + NEWEST] = older
     if older != 0:
         orders[older + NEWER] = newer
-    orders[order + NEWER] = 0
-    orders[order + OLDER] = 0
     s.accounts[row + OPEN_ORDERS] -= 1
     if orders[order + CLIENT_ID] != 0:
         delete(s.client_ids, orders[order + OWNER], orders[order + CLIENT_ID])

@@ -53,7 +53,7 @@ def pack(s: State) -> bytes:
     """The state as bytes."""
     parts: list[bytes | memoryview] = [MAGIC, SNAPSHOT_VERSION.to_bytes(8, "little"), len(VECTORS).to_bytes(8, "little")]
     for vector in vectors(s):
-        parts.append(len(vector).to_bytes(8, "little"))
+        parts.append(int(len(vector)).to_bytes(8, "little"))
         parts.append(memoryview(vector).cast("B"))
     digest = hashlib.sha256()
     for part in parts:

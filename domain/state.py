@@ -9,6 +9,7 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
+    COMMAND_COUNT,
     COUNTERS,
     EXPIRIES,
     EXPIRY_WIDTH,
@@ -23,6 +24,7 @@ from domain.columns import (
     PAGE_TOP,
     PAGE_WIDTH,
     PARTITION,
+    RESERVE_EVERY,
     SESSION_TOP,
     SESSION_WIDTH,
     SESSION_WINDOW,
@@ -33,7 +35,7 @@ from domain.columns import (
     WALLET_WIDTH,
 )
 from domain.events import EVENT_WORDS
-from domain.table import SMALLEST, grown, has_room, make
+from domain.table import SMALLEST, make, with_room
 from domain.verbs import ACCOUNT_OPEN
 from domain.wellformed import bounds
 
@@ -108,7 +110,7 @@ def widened(vector: vec[i64], words: i64) -> vec[i64]:
     size = i64(len(vector))
     if size >= words:
         return vector
-    target = size if size > 0 else 64
+    target: i64 = size if size > 0 else 64
     while target < words:
         target *= 2
     bigger = vec[i64]([0] * target)
@@ -119,31 +121,32 @@ def widened(vector: vec[i64], words: i64) -> vec[i64]:
     return bigger
 
 
+def count_command(s: State) -> None:
+    """Count one more command, and make room for what the next ones can create: by execute and by apply, so both grow at the same points."""
+    if s.counters[COMMAND_COUNT] % RESERVE_EVERY == 0:
+        reserve(s)
+    s.counters[COMMAND_COUNT] += 1
+
+
 def reserve(s: State) -> None:
-    """Make room for whatever one command can create, so that nothing grows while a rule holds a place in a vector.
+    """Make room for whatever RESERVE_EVERY commands can create, so that nothing grows while a rule holds a place in a vector.
 
     One command creates at most one order, one price page with its nodes, one expiry, two wallets and one entry of each table.
-    Called once per command by execute and by apply alike, so both grow at the same points.
     """
     counters = s.counters
-    if i64(len(s.orders)) < (counters[ORDER_TOP] + 1) * ORDER_WIDTH:
-        s.orders = widened(s.orders, (counters[ORDER_TOP] + 1) * ORDER_WIDTH)
-    if i64(len(s.wallets)) < (counters[WALLET_TOP] + 2) * WALLET_WIDTH:
-        s.wallets = widened(s.wallets, (counters[WALLET_TOP] + 2) * WALLET_WIDTH)
-    if i64(len(s.pages)) < (counters[PAGE_TOP] + 1) * PAGE_WIDTH:
-        s.pages = widened(s.pages, (counters[PAGE_TOP] + 1) * PAGE_WIDTH)
-    if i64(len(s.expiries)) < (counters[EXPIRIES] + 1) * EXPIRY_WIDTH:
-        s.expiries = widened(s.expiries, (counters[EXPIRIES] + 1) * EXPIRY_WIDTH)
-    if not has_room(s.client_ids, 1):
-        s.client_ids = grown(s.client_ids)
-    if not has_room(s.wallet_index, 2):
-        s.wallet_index = grown(s.wallet_index)
-    if not has_room(s.page_index, 1):
-        s.page_index = grown(s.page_index)
-    if not has_room(s.nodes, TREE_DEPTH):
-        s.nodes = grown(s.nodes)
-    if not has_room(s.id_index, 1):
-        s.id_index = grown(s.id_index)
+    if i64(len(s.orders)) < (counters[ORDER_TOP] + RESERVE_EVERY) * ORDER_WIDTH:
+        s.orders = widened(s.orders, (counters[ORDER_TOP] + RESERVE_EVERY) * ORDER_WIDTH)
+    if i64(len(s.wallets)) < (counters[WALLET_TOP] + 2 * RESERVE_EVERY) * WALLET_WIDTH:
+        s.wallets = widened(s.wallets, (counters[WALLET_TOP] + 2 * RESERVE_EVERY) * WALLET_WIDTH)
+    if i64(len(s.pages)) < (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH:
+        s.pages = widened(s.pages, (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH)
+    if i64(len(s.expiries)) < (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH:
+        s.expiries = widened(s.expiries, (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH)
+    s.client_ids = with_room(s.client_ids, RESERVE_EVERY)
+    s.wallet_index = with_room(s.wallet_index, 2 * RESERVE_EVERY)
+    s.page_index = with_room(s.page_index, RESERVE_EVERY)
+    s.nodes = with_room(s.nodes, TREE_DEPTH * RESERVE_EVERY)
+    s.id_index = with_room(s.id_index, RESERVE_EVERY)
 
 
 def reserve_session(s: State, session: i64) -> None:

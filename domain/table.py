@@ -62,7 +62,9 @@ def probe(table: vec[i64], first: i64, second: i64) -> i64:
 def get(table: vec[i64], first: i64, second: i64) -> i64:
     """The value of the key, 0 when it has none."""
     row = probe(table, first, second)
-    return 0 if row < 0 else table[row + VALUE]
+    if row < 0:
+        return 0
+    return table[row + VALUE]
 
 
 def put(table: vec[i64], first: i64, second: i64, value: i64) -> None:
@@ -109,9 +111,11 @@ def copy_row(table: vec[i64], source: i64, target: i64) -> None:
     table[target + HASH] = table[source + HASH]
 
 
-def has_room(table: vec[i64], more: i64) -> bool:
-    """Would the table be at most half full with *more* entries?"""
-    return (table[ENTRIES_USED] + more) * 2 <= table[MASK] + 1
+def with_room(table: vec[i64], more: i64) -> vec[i64]:
+    """The table, or a bigger one with the same entries, so that it is at most half full with *more* entries."""
+    while (table[ENTRIES_USED] + more) * 2 > table[MASK] + 1:
+        table = grown(table)
+    return table
 
 
 def grown(table: vec[i64]) -> vec[i64]:

@@ -42,6 +42,7 @@ from domain.columns import (
     SYMBOL,
     TAKER_RATE,
     TICK_SIZE,
+    VALUE_BOUND,
     WALLET_OWNER,
     WALLET_TOP,
     WALLET_WIDTH,
@@ -111,6 +112,7 @@ def add_instrument(s: State, commands: bytes, row: i64) -> None:
     instruments[place + BAND_HIGH] = band >> 31
     instruments[place + LOTS_BOUND] = word(commands, row, 11)
     instruments[place + NOTIONAL_BOUND] = word(commands, row, 12)
+    instruments[place + VALUE_BOUND] = word(commands, row, 12) // (units & MAX_PRICE_TICKS)
     instruments[place + MAKER_RATE] = rates & 1048575
     instruments[place + TAKER_RATE] = rates >> 20
     instruments[place + DAY_END] = word(commands, row, 15)
@@ -242,7 +244,9 @@ def withdraw(s: State, commands: bytes, row: i64) -> None:
 
 def supply_of(s: State, asset: i64) -> i64:
     """Deposits minus withdrawals of an asset, minor units."""
-    return 0 if asset >= i64(len(s.supplies)) else s.supplies[asset]
+    if asset >= i64(len(s.supplies)):
+        return 0
+    return s.supplies[asset]
 
 
 def move_funds(s: State, account: i64, asset: i64, amount: i64) -> i64:

@@ -68,7 +68,7 @@ LISTING_BOUNDS: Final[dict[str, tuple[int, int]]] = {"max_quantity_lots": (1, MA
 
 def bounds() -> vec[i64]:
     """Lowest and highest value of every word, at (verb * 16 + word) * 2; a word that the verb does not name must be 0."""
-    table = vec[i64]([0] * (TICK_CLOCK + 1) * COMMAND_WORDS * 2)
+    table = vec[i64]([0] * ((TICK_CLOCK + 1) * COMMAND_WORDS * 2))
     for verb in VERBS:
         for field in verb.fields:
             low, high = BOUNDS.get(field.name, (0, ANY))
