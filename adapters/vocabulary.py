@@ -35,7 +35,8 @@ The order is the precedence: the first rule broken is the one named.
 _COLUMNS: Final = """
 `Block.to_arrow()` and `outcry export` give one row per event. The row of an outcome carries its command's fields too; where command
 and event both have a field of that name, the plain column is the event's and `command_…` is what the command asked for. A consequence
-without account or instrument of its own shows its command's. Empty is null. (SQL wants `"order"`, `"group"` and `"limit"` in quotes.)
+without account or instrument of its own shows its command's. Empty is null. In an export `time_ns` rises over the whole range; a
+block opened alone knows no time before it. SQL wants `"order"`, `"group"` and `"limit"` in quotes.
 """
 
 

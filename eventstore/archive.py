@@ -10,6 +10,7 @@
 Rows and columns are those of `Block.to_arrow()`. Keys: `outcry.partition`, `outcry.from_seq`, `outcry.to_seq`, `outcry.first_event`,
 `outcry.event_count`, `outcry.prev_hash` (of the first block), `outcry.hash` (of the last), `outcry.chain` (`seq:hash`, one a line, of
 every block: 70 bytes a block, the only thing here that grows with the range), `outcry.schema_version`. Hashes are hexadecimal.
+Numbers of orders are above 2^53: a reader of JSON that keeps numbers as doubles (JavaScript, jq before 1.7) rounds them.
 """
 
 from __future__ import annotations

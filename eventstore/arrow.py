@@ -149,12 +149,11 @@ class _Opened:
 
     def _fill_from_commands(self, verb: RowType) -> None:
         """The command's fields into the row of its outcome, account and instrument into those of the consequences too."""
-        asked = np.flatnonzero(self.verbs == verb.code)
         caused = np.flatnonzero(self.verbs[self.command] == verb.code)
+        outcomes = self.first[self.verbs == verb.code]
         for field in verb.fields:
-            self._fill(field.name, self.first[asked], _get(self.commands, asked, field))
-            if field.name in CAUSE:
-                self._fill(field.name, caused, _get(self.commands, self.command[caused], field))
+            rows = caused if field.name in CAUSE else outcomes
+            self._fill(field.name, rows, _get(self.commands, self.command[rows], field))
 
     def _fill_from_events(self, kind: RowType) -> None:
         """The event's own fields; where an outcome's command has one of that name, its value moves to `command_…`.

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import events as e
@@ -170,7 +170,6 @@ def test_the_schema_says_where_in_the_chain_the_block_stands() -> None:
     }
 
 
-@settings(max_examples=60)
 @given(st.lists(said(), min_size=1, max_size=8))
 def test_nothing_is_lost(story: list[Said]) -> None:
     """The rows of every command and event can be made again from the columns: an opened block is worth as much as a closed one."""
