@@ -40,6 +40,13 @@ def of_command_id(blocks: Iterable[Block], account: int, command_id: int) -> Out
     return _first(blocks, {v.SESSION: 0, v.ACCOUNT: account, v.SEQUENCE: command_id})
 
 
+def outcome_rows(events: bytes) -> list[int]:
+    """Which of the event rows are outcomes: number k is where the events of command k begin."""
+    kinds = np.frombuffer(events, "<i8")[::EVENT_WORDS] & 255
+    rows: list[int] = np.flatnonzero(kinds < FIRST_CONSEQUENCE).tolist()
+    return rows
+
+
 def _first(blocks: Iterable[Block], words: dict[int, int]) -> Outcome | None:
     """The first such command that was decided, not repeated; else the first that was refused before it counted."""
     found: Outcome | None = None
@@ -47,8 +54,7 @@ def _first(blocks: Iterable[Block], words: dict[int, int]) -> Outcome | None:
         commands, events = block.rows()
         rows = np.frombuffer(commands, "<i8").reshape(-1, v.COMMAND_WORDS)
         for k in np.flatnonzero(np.all([rows[:, word] == value for word, value in words.items()], axis=0)).tolist():
-            kinds = np.frombuffer(events, "<i8")[::EVENT_WORDS] & 255
-            starts = [*np.flatnonzero(kinds < FIRST_CONSEQUENCE).tolist(), len(kinds)]
+            starts = [*outcome_rows(events), len(events) // EVENT_BYTES]
             mine = events[starts[k] * EVENT_BYTES : starts[k + 1] * EVENT_BYTES]
             outcome = Outcome(block.seq, int(rows[k, v.RECEIVED_NS]), rows[k].tobytes(), readable(mine, block.first_event + starts[k]))
             if _counts(mine):
