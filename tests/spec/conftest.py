@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.partition import Partition
 from domain.verbs import OPEN
 from tests.market import BASE, QUOTE, Market, deposit, encode, list_instrument, open_account, set_state
 from tests.model.reference import Model
@@ -25,10 +26,13 @@ class ModelVenue:
 @pytest.fixture(params=["engine", "model"])
 def empty(request: pytest.FixtureRequest) -> Market:
     """Nothing listed, no account."""
-    if request.param == "engine":
-        partition = pytest.importorskip("domain.partition")
-        return Market(partition.Partition(PARTITION))
-    return Market(ModelVenue())
+    return Market(Partition(PARTITION) if request.param == "engine" else ModelVenue())
+
+
+@pytest.fixture
+def engine() -> Market:
+    """As `empty`, of the engine alone: for bounds of thousands, at which the model is too slow."""
+    return Market(Partition(PARTITION))
 
 
 @pytest.fixture
