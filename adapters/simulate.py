@@ -22,7 +22,7 @@ assert len(SYMBOLS) == INSTRUMENTS, "each has a name"
 
 
 class SimulatedFeed:
-    """*commands* commands in all, set-up included. The same seed gives the same bytes."""
+    """*commands* commands in all, set-up included. The same seed (of 64 bits) gives the same bytes."""
 
     judge: Final = None
 

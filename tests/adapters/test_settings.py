@@ -1,0 +1,157 @@
+"""Settings: where they come from, which wins, and an error that names source, key, value and what would be right."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import platformdirs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters import settings
+from adapters.settings import BadSettings, Settings, load
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.toml"
+
+
+@pytest.fixture(autouse=True)
+def nobodys_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What whoever runs the tests has set is not what is tested."""
+    for variable in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "LOCALAPPDATA", "APPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+
+
+def test_without_file_and_environment_the_store_is_in_the_users_data_directory() -> None:
+    assert load({}) == Settings(
+        store=platformdirs.user_data_path("outcry") / "store", partition=1, inbox_commands=65_536, snapshot_every_events=5_000_000
+    )
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(file: Path) -> None:
+    file.write_text("store = 'from_file'\npartition = 3\n")
+
+    loaded = load({"OUTCRY_PARTITION": "5", "OUTCRY_SETTINGS": str(file)})
+
+    assert (loaded.store, loaded.partition, loaded.inbox_commands) == (Path("from_file"), 5, 65_536)
+
+
+def test_a_file_that_is_given_wins_over_the_one_that_the_environment_names(file: Path, tmp_path: Path) -> None:
+    file.write_text("partition = 3\n")
+    assert load({"OUTCRY_SETTINGS": str(tmp_path / "other")}, file).partition == 3
+
+
+def test_the_file_in_the_configuration_directory_needs_no_name() -> None:
+    path = platformdirs.user_config_path("outcry") / "settings.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("partition = 3\n")
+
+    assert load({}).partition == 3
+
+
+def test_the_home_directory_may_be_written_short(tmp_path: Path) -> None:
+    assert load({"OUTCRY_STORE": "~/record"}).store == tmp_path / "home" / "record"
+
+
+NUMBER = "right would be a whole number from 1 to 511"
+BAD_FILES = [
+    ("partition = 0", f": partition is 0; {NUMBER}"),
+    ("partition = 512", f": partition is 512; {NUMBER}"),
+    ("partition = '3'\ninbox_commands = 1", ": inbox_commands is 1; right would be a whole number from 16384 to 16777216"),
+    ("partition = 1.5", f": partition is 1.5; {NUMBER}"),
+    ("partition = true", f": partition is True; {NUMBER}"),
+    ("partition = [1]", f": partition is an array; {NUMBER}"),
+    ("partition.a.b = 1", f": partition is a table; {NUMBER}"),
+    (f"partition = 0x{'f' * 5_000}", f": partition is a number of 20000 bits; {NUMBER}"),
+    ("store = 3", ": store is 3; right would be the path of a folder"),
+    ("store = ''", ": store is ''; right would be the path of a folder"),
+    ('store = "\\u0000"', ": store is '\\x00'; right would be the path of a folder"),
+    ("partitions = 3", ": 'partitions' is no setting; did you mean partition? right would be one of store, partition, inbox_commands, "),
+    ("speed = 3", ": 'speed' is no setting; right would be one of store, partition"),
+    ("partition 3", ": no TOML ("),
+    ("partition = 1\npartition = 2", ": no TOML ("),
+    (f"partition = {'[' * 5_000}", ": no TOML ("),
+    (f"partition = {'9' * 5_000}", ": no TOML ("),
+    ("#" * 70_000, ": more than 65536 bytes; right would be a few lines of TOML"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), BAD_FILES)
+def test_a_bad_file_is_an_error_that_names_it(file: Path, text: str, says: str) -> None:
+    file.write_text(text)
+    with pytest.raises(BadSettings, match=re.escape(str(file) + says)):
+        load({}, file)
+
+
+def test_a_file_that_is_no_text_is_an_error(file: Path) -> None:
+    file.write_bytes(b"partition = \xff")
+    with pytest.raises(BadSettings, match=r"no TOML .+; right would be lines like `partition = 1`"):
+        load({}, file)
+
+
+def test_a_file_that_was_named_must_be_there(file: Path) -> None:
+    with pytest.raises(BadSettings, match=r"there is no such file; right would be a file of settings, or none named by OUTCRY_SETTINGS"):
+        load({"OUTCRY_SETTINGS": str(file)})
+
+
+BAD_VARIABLES = [
+    ("OUTCRY_PARTITION", "", f"OUTCRY_PARTITION: partition is ''; {NUMBER}"),
+    ("OUTCRY_PARTITION", "-1", f"OUTCRY_PARTITION: partition is '-1'; {NUMBER}"),
+    ("OUTCRY_PARTITION", "1_0", f"OUTCRY_PARTITION: partition is '1_0'; {NUMBER}"),
+    ("OUTCRY_PARTITION", "٣", f"OUTCRY_PARTITION: partition is '٣'; {NUMBER}"),
+    ("OUTCRY_PARTITION", "9" * 5_000, "OUTCRY_PARTITION: partition is '99999"),
+    ("OUTCRY_STORE", "", "OUTCRY_STORE: store is ''; right would be the path of a folder"),
+    (
+        "OUTCRY_PARTITON",
+        "3",
+        "environment: 'OUTCRY_PARTITON' is no setting; did you mean OUTCRY_PARTITION? right would be one of OUTCRY_STORE",
+    ),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "says"), BAD_VARIABLES)
+def test_a_bad_variable_is_an_error_that_names_it(variable: str, value: str, says: str) -> None:
+    with pytest.raises(BadSettings, match="^" + re.escape(says)):
+        load({variable: value})
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert load({"PATH": "x", "OUTCRY_DATA": "y", "OUTCRY_RECORD": "z", "PARTITION": "3"}).partition == 1
+
+
+def test_every_key_is_described() -> None:
+    assert all(f"    {key} " in (Settings.__doc__ or "") for key in settings.KEYS)
+
+
+CONTENT = st.binary(max_size=200) | st.lists(
+    st.tuples(st.sampled_from([*settings.KEYS, "x"]), st.sampled_from(["1", "'a'", "1e9", "-1", "nan", "1979-05-27", "[]", "{}", "''"])),
+    max_size=3,
+).map(lambda lines: "\n".join(f"{key} = {value}" for key, value in lines).encode())
+
+
+@given(CONTENT)
+def test_any_bytes_are_settings_or_an_error_that_explains(raw: bytes) -> None:
+    error = ""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "settings.toml"
+        path.write_bytes(raw)
+        try:
+            load({}, path)
+        except BadSettings as wrong:
+            error = str(wrong)
+    assert not error or re.match(r".+settings\.toml: .+; (did you mean .+\? )?right would be .+", error, re.DOTALL)
+
+
+@given(st.dictionaries(st.sampled_from([f"OUTCRY_{key.upper()}" for key in settings.KEYS]), st.text(max_size=20)))
+def test_any_environment_is_settings_or_an_error_that_explains(environment: dict[str, str]) -> None:
+    error = ""
+    try:
+        load(environment)
+    except BadSettings as wrong:
+        error = str(wrong)
+    assert not error or re.match(r"OUTCRY_\w+: .+; right would be .+", error, re.DOTALL)
