@@ -279,6 +279,7 @@ LAYOUTS: Final = {
     letter: Layout(make)
     for letter, make in zip(b"SRHYLVWKJhAFECXDUPQBINO", get_args(Body), strict=True)
 }  # fmt: skip
+_LONGEST: Final = max(layout.length for layout in LAYOUTS.values())
 _KNOWN: Final = ", ".join(f"{chr(letter)} ({layout.length})" for letter, layout in LAYOUTS.items())
 
 
@@ -287,6 +288,8 @@ def read(file: BinaryIO, name: str) -> Iterator[Message]:
     number, offset = 1, 0
     while prefix := file.read(2):
         length = int.from_bytes(prefix, "big")
+        if len(prefix) == 2 and length > _LONGEST:
+            bad(name, number, offset, f"its length is {length}", f"at most {_LONGEST}, in an uncompressed file of ITCH 5.0")
         payload = file.read(length)
         if len(prefix) < 2 or len(payload) < length:
             missing = f"{len(payload)} of its {length} bytes" if len(prefix) == 2 else "one byte of its two-byte length"
@@ -298,7 +301,7 @@ def read(file: BinaryIO, name: str) -> Iterator[Message]:
                     number,
                     offset,
                     "a length of 0 ends the session, but more bytes follow",
-                    "the end of the file, or a length from 12 to 50",
+                    "the end of the file",
                 )
             break
         yield decode(payload, name, number, offset)

@@ -75,6 +75,8 @@ BAD = [
         GOOD + framed(b"z" + bytes(11)),
         "message 2 at byte 38: type b'z' is unknown; right would be one of these (with its length): S (12), R (39)",
     ),
+    (b"# A text file", "message 1 at byte 0: its length is 8992; right would be at most 50, in an uncompressed file of ITCH 5.0"),
+    (GOOD + b"\x00\x33", "message 2 at byte 38: its length is 51; right would be at most 50"),
     (framed(body("D", 1) + b"\0"), "message 1 at byte 0: type D has length 20; right would be 19"),
     (framed(body("D", 1)[:-1]), "message 1 at byte 0: type D has length 18; right would be 19"),
     (
