@@ -69,7 +69,8 @@ def test_a_resting_order_too_is_rounded_once(with_fees: Market) -> None:
 
 def test_a_buys_hold_counts_what_it_has_paid_ahead(with_fees: Market) -> None:
     """Limit 100, 5 lots: cost 500 and 2 of fee (1.25). After one lot (fee 0.25, paid 1, so 0.75 ahead) it holds 400 and
-    ceil(1 - 0.75) = 1: of the 502 released are 101, all spent."""
+    ceil(1 - 0.75) = 1: of the 502 released are 101, all spent.
+    """
     with_fees.given(sell(1, lots=1, price=100))
     assert with_fees.when(buy(2, lots=5, price=100)) == [
         accepted(2, BUY, 100, 5, held=502),

@@ -145,7 +145,8 @@ def test_a_group_counts_from_the_moment_it_is_set(market: Market) -> None:
 )
 def test_what_fok_counts_as_fillable_depends_on_its_mode(market: Market, stp: int, fillable: int) -> None:
     """Others 2, own 3, others 3, asked for 9: allow counts all, newest and both end at the own order, oldest skips it,
-    decrement skips it too but loses its lots (2 + 3 of others; the own 3 used up 3 of the 9)."""
+    decrement skips it too but loses its lots (2 + 3 of others; the own 3 used up 3 of the 9).
+    """
     market.given(sell(3, lots=2, price=99), sell(1, lots=3, price=100), sell(3, lots=3, price=100))
     assert market.when(buy(1, lots=9, price=100, time_in_force=FOK, stp=stp)) == [refused(rules.FOK_UNFILLABLE, fillable, 9)]
 
