@@ -119,6 +119,19 @@ def test_a_malformed_command_does_not_move_the_time_of_later_trades() -> None:
     assert Trade.unpack(shown.row("trades", "trades:1"))[0].time_ns == 3 * SECOND
 
 
+def test_time_does_not_go_back_at_the_border_of_a_block() -> None:
+    """A command whose door's clock is behind has the time of the command before it, be that in the block before."""
+    shown = Shown().after(sell(1, 2, 50, received_ns=90 * SECOND)).after(buy(2, 1, 50, received_ns=3 * SECOND))
+    assert Trade.unpack(shown.row("trades", "trades:1"))[0].time_ns == 90 * SECOND
+    assert Bar.unpack(shown.row("bars", bar_key(1, 1, 90 * SECOND))).start_ns == 90 * SECOND
+
+
+def test_a_sum_may_be_wider_than_a_word() -> None:
+    """A day's turnover of a busy market in minor units of 10^-18."""
+    bar = Bar(0, 1, 1, 1, 1, 2**40, 2**70, 2**99 + 1)
+    assert Bar.unpack(bar.pack()) == bar
+
+
 def test_a_balance_is_available_and_held() -> None:
     """A fill moves stock against cash, and both fees to the venue."""
     shown = Shown().after(sell(1, 10, 100), buy(2, 4, 100))

@@ -55,6 +55,16 @@ def test_the_life_of_an_order_from_entry_to_end() -> None:
     assert [dict(events[entry.event].fields) for entry in lived] == [entry.happened.fields for entry in lived]
 
 
+def test_reading_ends_where_the_order_does() -> None:
+    """It lived in the first of two blocks; the second is not looked at."""
+    done = list[int]()
+    (order,) = numbers(sell(2, 3, 100))
+    log = executed([*OPENING, sell(2, 3, 100), cancel(2, order=order), buy(1, 1, 1)], len(OPENING) + 2)
+    life(log, 1, order, lambda blocks, _: done.append(blocks))
+    explain(log, 1, order, lambda blocks, _: done.append(blocks))
+    assert 2 not in done
+
+
 def test_an_order_that_never_was_is_not_in_the_record() -> None:
     with pytest.raises(NotInRecord, match=r"never accepted an order 5; orders of it are numbered from 9007199254740992 on"):
         life(recorded(BLOCKS), 1, 5)
@@ -63,13 +73,14 @@ def test_an_order_that_never_was_is_not_in_the_record() -> None:
 def test_a_fill_is_explained_by_who_was_ahead() -> None:
     """A better price and an earlier order were ahead; one of them left; the taker took the other, then this one."""
     commands = [
+        sell(1, 9, 101),
         sell(1, 4, 99),
         sell(1, 5, 100, client_order_id=2),
         sell(2, 6, 100),
         cancel(1, client_order_id=2),
         buy(3, 7, 100),
     ]
-    first, _, order, taker = numbers(*commands)
+    _, first, _, order, taker = numbers(*commands)
     log = executed([*OPENING, *commands])
     queues = [(entry.lived.happened.name, entry.queue) for entry in explain(log, 1, order)]
     assert queues == [

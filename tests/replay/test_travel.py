@@ -10,10 +10,11 @@ from domain.partition import Partition
 from eventstore.memory import MemorySnapshots
 from eventstore.ports import Snapshot
 from replay.travel import NotInRecord, at
-from tests.replay.records import BLOCKS, STEPS, recorded
+from tests.market import open_account, with_word
+from tests.replay.records import BLOCKS, STEPS, executed, recorded
 
 LOG = recorded(BLOCKS)
-HASHES = [block.hash for block in LOG.read(1)]
+SECOND, HOUR = 10**9, 3_600 * 10**9
 
 
 def snapshots(*seqs: int) -> MemorySnapshots:
@@ -61,6 +62,13 @@ def test_the_state_as_of_a_time_has_every_command_up_to_it(kept: tuple[int, ...]
         last = [step for step in STEPS if step.time_ns <= time_ns][-1]
         state, position = at(LOG, store, 1, time_ns=time_ns)
         assert (state.state_hash(), position.event, position.time_ns) == (last.state_hash, last.end_event - 1, last.time_ns)
+
+
+def test_a_malformed_command_does_not_move_time() -> None:
+    """It says hour 9 and stands between two commands of second 1 and 2: those of second 1 end after it, not before."""
+    nonsense = with_word(open_account(3, received_ns=9 * HOUR), 15, 1)
+    log = executed([open_account(1, received_ns=SECOND), nonsense, open_account(2, received_ns=2 * SECOND)])
+    assert [at(log, None, 1, time_ns=time_ns).position.commands for time_ns in (SECOND, 2 * SECOND, 9 * HOUR)] == [2, 3, 3]
 
 
 def test_without_a_target_it_is_the_end_of_the_record() -> None:
