@@ -13,9 +13,10 @@ import domain
 REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("OUTCRY_DATA") or REPOSITORY.parent / "shared" / "data")
 
-# `make fuzz` chooses the second. No deadline: two cores shared with others say nothing about one example.
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("fuzz", deadline=None, max_examples=10_000, suppress_health_check=[HealthCheck.too_slow])
+# No deadline: two cores shared with others say nothing about one example. `make fuzz` runs the second again and again, each time with other
+# examples; a test that names its own number of examples keeps it.
+settings.register_profile("default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile("default")
 
 
