@@ -53,6 +53,6 @@ class Views:
         for block in log.read(self.partition, min(running)) if running else ():
             self.advance(block)
 
-    def row(self, view: str, key: str) -> bytes:
-        """A row of a view as of its position (view.positions); empty when there is none."""
-        return self.views[view].rows.get(key, b"")
+    def read(self, view: str, key: str) -> tuple[bytes, int]:
+        """A row of a view (empty: there is none) and the block it is as of. From any thread."""
+        return self.views[view].read(key, self.partition)

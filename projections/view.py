@@ -7,6 +7,7 @@ runner reads blocks and calls advance(): in process (projections/embedded.py), o
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol, TypeAlias
 
 from projections.columns import Columns
@@ -54,6 +55,8 @@ class Stopped(Exception):
 class Projection:
     """One fold of one partition, and the view it keeps.
 
+    seq  the block *fold* is as of: 0 for a new one, else that of the state it was restored from
+
     A fold that begins before the position of its view (a restart) takes the blocks in and writes nothing until it is beyond.
     """
 
@@ -81,19 +84,26 @@ class Projection:
 
 
 class MemoryView:
-    """A view in this process. Bound: one entry per row of its fold."""
+    """A view in this process, to be read from any thread. Bound: one entry per row of its fold."""
 
     def __init__(self) -> None:
         self.rows: Rows = {}
-        self.positions: dict[int, int] = {}
+        self._positions: dict[int, int] = {}
+        self._lock = threading.Lock()
 
     def position(self, partition: int) -> int:
         """See View."""
-        return self.positions.get(partition, 0)
+        return self._positions.get(partition, 0)
 
     def write(self, rows: Rows, partition: int, seq: int) -> None:
         """See View."""
-        self.rows.update(rows)
-        for gone in [key for key, row in rows.items() if not row]:
-            self.rows.pop(gone)
-        self.positions[partition] = seq
+        with self._lock:
+            self.rows.update(rows)
+            for gone in [key for key, row in rows.items() if not row]:
+                self.rows.pop(gone, None)
+            self._positions[partition] = seq
+
+    def read(self, key: str, partition: int) -> tuple[bytes, int]:
+        """A row (empty: there is none) and the block it is as of."""
+        with self._lock:
+            return self.rows.get(key, b""), self.position(partition)

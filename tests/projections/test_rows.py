@@ -38,7 +38,9 @@ class Shown:
         return self
 
     def row(self, view: str, key: str) -> bytes:
-        return self.views.row(view, key)
+        row, seq = self.views.read(view, key)
+        assert seq == self.head.seq, "every row says what it is as of"
+        return row
 
 
 def test_a_quote_is_the_best_of_both_sides_with_the_lots_open_there() -> None:

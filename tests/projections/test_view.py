@@ -91,6 +91,20 @@ def test_a_fold_begun_anew_writes_nothing_until_it_is_beyond_its_view() -> None:
     assert view.rows == undisturbed("quotes")
 
 
+def test_a_fold_restored_from_its_state_goes_on_where_it_was() -> None:
+    """A runner that keeps state and position need not read the record from its first block."""
+    view = MemoryView()
+    before = quotes(view)
+    for block in BLOCKS[:9]:
+        before.advance(Columns(block))
+    fold = Quotes()
+    fold.restore(before.fold.state())
+    projection = Projection(1, fold, view, before.seq)
+    for block in BLOCKS[5:]:
+        projection.advance(Columns(block))
+    assert view.rows == undisturbed("quotes")
+
+
 def test_a_block_of_another_partition_is_a_mistake_of_the_runner() -> None:
     with pytest.raises(AssertionError, match="partition 1 for a projection of 2"):
         Projection(2, Quotes(), MemoryView()).advance(Columns(BLOCKS[0]))
