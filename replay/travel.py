@@ -101,9 +101,8 @@ def at(
     if (seq or 0) > head.seq or (event or -1) >= head.next_event:
         asked = f"block {seq}" if event is None else f"event {event}"
         raise NotInRecord(f"partition {partition} has no {asked}: its record ends with block {head.seq}, event {head.next_event - 1}")
-    state, begun = _begin(log, snapshots, partition, target)
-    position = Position(begun, 0, 0, state.events - 1, state.time_ns)
-    for block in blocks(log, partition, begun, seq, progress):
+    state, position = _begin(log, snapshots, partition, target)
+    for block in blocks(log, partition, position.seq, seq, progress):
         if target.begins_after(block):
             break
         batch = Batch(block)
@@ -117,28 +116,30 @@ def at(
     return Moment(state, position)
 
 
-def _begin(log: BlockLog, snapshots: SnapshotStore | None, partition: int, target: _Target) -> tuple[Partition, int]:
-    """The state of the newest usable snapshot that is not beyond *target*, or genesis; and the block it is as of."""
+def _begin(log: BlockLog, snapshots: SnapshotStore | None, partition: int, target: _Target) -> Moment:
+    """The newest usable snapshot that is not beyond *target*, or genesis."""
     at_most = log.head(partition).seq if target.seq is None else target.seq
     while snapshots is not None:
         snapshot = snapshots.latest(partition, at_most)
         if snapshot is None:
             break
-        state = _restored(log, snapshot)
-        if state and target.before(state):
-            return state, snapshot.seq
+        moment = _restored(log, snapshot)
+        if moment and target.before(moment.partition):
+            return moment
         at_most = snapshot.seq - 1
-    return Partition(partition), 0
+    return Moment(Partition(partition), Position(0, 0, 0, -1, 0))
 
 
-def _restored(log: BlockLog, snapshot: Snapshot) -> Partition | None:
-    """The state in *snapshot*; None, with a warning, when it is not one of this record."""
+def _restored(log: BlockLog, snapshot: Snapshot) -> Moment | None:
+    """What is in *snapshot*; None, with a warning, when it is not one of this record."""
     block = next(iter(log.read(snapshot.partition, snapshot.seq - 1)))
     if block.hash != snapshot.block_hash:
         _LOG.warning("snapshot of partition %d, block %d is of another record and is passed over", snapshot.partition, snapshot.seq)
         return None
     try:
-        return Partition.restore(snapshot.state)
+        state = Partition.restore(snapshot.state)
     except BadSnapshot as bad:
         _LOG.warning("snapshot of partition %d, block %d is passed over: %s", snapshot.partition, snapshot.seq, bad)
         return None
+    count = block.command_count
+    return Moment(state, Position(block.seq, count, count, state.events - 1, state.time_ns))

@@ -40,7 +40,7 @@ def test_the_state_as_of_a_block(kept: tuple[int, ...]) -> None:
             last.end_event - 1,
             last.time_ns,
         )
-        assert position.commands == position.of
+        assert position.commands == position.of == BLOCKS[seq - 1].command_count
 
 
 @pytest.mark.parametrize("kept", [(), (3, 9)])
