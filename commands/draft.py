@@ -13,6 +13,7 @@ import numpy as np
 from commands.ports import Clock, Committed
 from domain.columns import MAX_BATCH_COMMANDS, MAX_TIME_NS
 from domain.verbs import COMMAND_WORDS, RECEIVED_NS, TICK_CLOCK
+from eventstore.blocks import Block
 
 _ROW: Final = struct.Struct(f"<{COMMAND_WORDS}q")
 _RECEIVED_AT: Final = 8 * RECEIVED_NS
@@ -28,17 +29,13 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Draft:
-    """Commands, their events, and who waits for them. The last four are set when it is complete; state only when a snapshot is due."""
+    """Commands, their events, and who waits for them; open since opened_s (monotonic)."""
 
-    opened_s: float = 0.0
     commands: list[bytes] = field(default_factory=list)
     events: list[bytes] = field(default_factory=list)
-    size: int = 0
     answers: list[Answer] = field(default_factory=list)
-    time_ns: int = 0
-    next_event: int = 0
-    inputs: bytes = b""
-    state: bytes | None = None
+    size: int = 0
+    opened_s: float = 0.0
 
     def has_room(self, size: int) -> bool:
         """Whether *size* more commands fit into the block."""
@@ -52,11 +49,20 @@ class Draft:
         self.events.append(events)
         self.size += size
 
-    def fail(self, error: BaseException) -> None:
-        """Tell every sender who was not answered that this block will not be."""
-        for answer in self.answers:
-            if not answer.future.done():
-                answer.future.set_exception(error)
+
+class Sealed(NamedTuple):
+    """A block that only has to be committed, who waits for it, and the state after it when a snapshot is due."""
+
+    block: Block
+    answers: list[Answer]
+    state: bytes | None
+
+
+def fail(answers: list[Answer], error: BaseException) -> None:
+    """Tell every sender who was not answered that its batch will not be on record."""
+    for answer in answers:
+        if not answer.future.done():
+            answer.future.set_exception(error)
 
 
 def tick(time_ns: int) -> bytes:

@@ -1,9 +1,12 @@
 """The single writer of a partition: batch -> events -> block -> commit -> answer.
 
-The executing thread takes batches from the bounded inbox and decides them in memory, where it is alone; the committer seals,
-compresses, hashes and commits the blocks before. Nobody is answered before the commit. So memory is ahead of the record by a
-few blocks; when a commit fails they never were: every sender who waits gets that error, memory is dropped, and who
-wants to go on opens a new Writer, which rebuilds from the record.
+The executing thread takes batches from the bounded inbox, decides them in memory, where it is alone, and seals blocks; the
+committer's thread commits the ones before. Nobody is answered before the commit. So memory is ahead of the record by a few
+blocks; when a commit fails they never were: every sender who waits gets that error, memory is dropped, and who wants to go on
+opens a new Writer, which rebuilds from the record.
+
+Sealing stays with the executing thread because it is hundreds of short array operations, and each would wait for the
+interpreter lock that the kernel holds for milliseconds: in the committer's thread it measured 45 % slower in all.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Final, Self
 import msgspec
 
 from commands.committer import Committer
-from commands.draft import Answer, Draft, received_ns, stamped, tick
+from commands.draft import Answer, Draft, Sealed, fail, received_ns, stamped, tick
 from commands.inbox import Closed, Inbox, Submission
 from commands.ports import Clock, Committed, Full, Inputs, Stopped
 from commands.recovery import positions, rebuild
@@ -27,6 +30,7 @@ from domain import queries
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.partition import Partition
 from domain.verbs import COMMAND_BYTES
+from eventstore.blocks import after, seal
 from eventstore.ports import BlockLog, SnapshotStore
 
 __all__ = ["Committed", "Full", "Stopped", "Writer"]
@@ -54,15 +58,15 @@ class Writer:
         inbox_commands: int = 4 * MAX_BATCH_COMMANDS,
         snapshot_every_events: int = 5_000_000,
     ) -> None:
-        head = log.claim(partition)
         self._number = partition
         self._clock = clock
-        self._state, self._snapshot_event = rebuild(log, snapshots, head)
+        self._head = log.claim(partition)
+        self._state, self._snapshot_event = rebuild(log, snapshots, self._head)
         self._snapshot_every = snapshot_every_events
-        self._positions = positions(log, head)
+        self._positions = positions(log, self._head)
         self._failure: BaseException | None = None
         self._inbox = Inbox(inbox_commands)
-        self._committer = Committer(log, snapshots, head, self._inbox.wake)
+        self._committer = Committer(log, snapshots, self._head, self._inbox.wake)
         self._draft = Draft()
         self._thread = threading.Thread(target=self._run, name=f"partition {partition} execute", daemon=True)
         self._thread.start()
@@ -199,16 +203,19 @@ class Writer:
 
     def _hand_over(self) -> None:
         draft, self._draft = self._draft, Draft()
-        draft.time_ns, draft.next_event = self._state.time_ns, self._state.events
-        draft.inputs = msgspec.json.encode(self._positions, order="sorted")
-        if draft.next_event - self._snapshot_event >= self._snapshot_every:
-            draft.state, self._snapshot_event = self._state.snapshot(), draft.next_event
-        self._committer.hand_over(draft)
+        inputs = msgspec.json.encode(self._positions, order="sorted")
+        block = seal(self._head, b"".join(draft.commands), b"".join(draft.events), self._state.time_ns, inputs)
+        self._head = after(block)
+        assert self._head.next_event == self._state.events, "the record counts the events that memory counted"
+        state = None
+        if self._head.next_event - self._snapshot_event >= self._snapshot_every:
+            state, self._snapshot_event = self._state.snapshot(), self._head.next_event
+        self._committer.hand_over(Sealed(block, draft.answers, state))
 
     def _give_up(self, error: BaseException) -> None:
         """Memory is ahead of the record: drop it, and tell everyone who still waits."""
         del self._state
-        self._draft.fail(error)
+        fail(self._draft.answers, error)
         while (submission := self._inbox.take(0)) is not None:
             submission.future.set_exception(error)
 

@@ -25,7 +25,7 @@ from typing import Final
 
 import commands.writer
 from commands.committer import Committer
-from commands.draft import Draft
+from commands.draft import Sealed
 from commands.writer import Committed, Full, Stopped, Writer
 from domain import verbs as v
 from domain.events import EVENT_BYTES
@@ -45,13 +45,12 @@ OPENING: Final = (  # what session 1 sends first
 
 
 class HastyCommitter(Committer):
-    """The negative control: answers when a block is complete in memory, before it is committed."""
+    """The negative control: answers when a block is sealed, before it is committed."""
 
-    def hand_over(self, draft: Draft) -> None:
-        for answer in draft.answers:
-            answer.future.set_result(Committed(0, answer.first_event, answer.events))
-        draft.answers.clear()
-        super().hand_over(draft)
+    def hand_over(self, sealed: Sealed) -> None:
+        for future, first_event, events in sealed.answers:
+            future.set_result(Committed(sealed.block.seq, first_event, events))
+        super().hand_over(sealed._replace(answers=[]))
 
 
 def command(session: int, sequence: int) -> bytes:
