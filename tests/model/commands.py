@@ -153,7 +153,7 @@ _COMMON: Final[Mapping[str, Sequence[int]]] = {
     "sequence": (0,) * 900 + tuple(range(1, 61)),  # placeholder where there is a session
 }
 _SEQUENCE_STEPS: Final = (1, 1, 1, 1, 1, 2, 0, -1, -2, 1_500, -1_200, -1_400)
-_SPOILT: Final = (-1, 1, 2, 7, 2**20, 2**31, 2**62 + 1, 2**63 - 1, -(2**63))
+_SPOILT: Final = (-1, 1, 2, 7, 2**24, 2**31, 2**62 + 1, 2**63 - 1, -(2**63))
 
 
 def command(pick: Pick) -> bytes:

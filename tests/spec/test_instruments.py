@@ -82,7 +82,7 @@ MALFORMED = {
 @pytest.mark.parametrize(("word", "facts"), MALFORMED.values(), ids=MALFORMED)
 def test_facts_that_make_no_market_are_malformed(empty: Market, word: int, facts: dict[str, int]) -> None:
     """The refusal names the word and shows it."""
-    command = list_instrument(1, **facts)
+    command = list_instrument(1, "ACME", **facts)
     observed = int.from_bytes(command[8 * word : 8 * word + 8], "little", signed=True)
     assert empty.when(command) == [refused(rules.MALFORMED_FIELD, word, observed)]
     empty.given(list_instrument(1))
@@ -106,7 +106,7 @@ EDGES = {
 
 @pytest.mark.parametrize("facts", EDGES.values(), ids=EDGES)
 def test_facts_at_the_edge_are_listed(empty: Market, facts: dict[str, int]) -> None:
-    empty.given(list_instrument(1, **facts))
+    empty.given(list_instrument(1, "ACME", **facts))
 
 
 def test_a_bit_that_the_listing_does_not_name_is_malformed(empty: Market) -> None:
