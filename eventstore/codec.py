@@ -38,7 +38,7 @@ from domain.verbs import (
     SEQUENCE,
     TERMS,
 )
-from eventstore.columns import BadPayload, ColumnReader, ColumnWriter, Words, require
+from eventstore.columns import HEAD_BYTES, BadPayload, ColumnReader, ColumnWriter, Words, require
 
 __all__ = ["MAX_COMMANDS", "MAX_EVENTS", "BadPayload", "Rows", "decode", "encode"]
 
@@ -51,7 +51,7 @@ MAX_COMMANDS: Final = 16_384
 MAX_EVENTS: Final = 2**22
 GROUPS: Final = 64
 MAX_BODY_BYTES: Final = (
-    MAX_COMMANDS * (COMMAND_BYTES + 1) + MAX_EVENTS * (EVENT_BYTES + 1) + GROUPS * (COMMAND_WORDS + EVENT_WORDS) * 19 + 12
+    MAX_COMMANDS * (COMMAND_BYTES + 1) + MAX_EVENTS * (EVENT_BYTES + 1) + GROUPS * (COMMAND_WORDS + EVENT_WORDS) * HEAD_BYTES + 12
 )
 
 _COUNTS: Final = struct.Struct("<III")
@@ -126,7 +126,7 @@ def encode(commands: bytes, events: bytes) -> bytes:
 
 
 def decode(payload: bytes) -> Rows:
-    """The rows that were encoded. Takes at most 4 x MAX_BODY_BYTES of memory, whatever the payload says.
+    """The rows that were encoded. Takes at most 3 x MAX_BODY_BYTES of memory (0.8 GB for the largest block), whatever the payload says.
 
     Raises BadPayload when encode did not make it.
     """

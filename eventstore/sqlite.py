@@ -217,7 +217,7 @@ class SqliteLog:
             if code is None:  # raised by the module, not by SQLite: a mistake of ours
                 raise
             cause = f"{error.sqlite_errorname}, {error}"
-            if code & 0xFF in _WORLD and code != sqlite3.SQLITE_IOERR_SHORT_READ:
+            if code & 0xFF in _WORLD:
                 raise StoreFailed(str(self._path), cause) from error
             raise Damaged(partition, seq, f"{self._path}: {cause}") from error
         except UnicodeDecodeError as error:  # SQLite quotes damaged bytes in its message

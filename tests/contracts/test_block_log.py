@@ -161,6 +161,14 @@ def test_a_block_may_be_appended_by_another_thread_than_the_one_that_claimed(log
     assert list(log.read(1)) == [block]
 
 
+def test_the_writers_of_several_partitions_share_one_log(log: BlockLog) -> None:
+    """At once: one process may own many partitions of one file."""
+    partitions = (1, 2, 3)
+    with ThreadPoolExecutor(len(partitions)) as writers:
+        chains = list(writers.map(lambda partition: written(log, partition, 20), partitions))
+    assert [list(log.read(partition)) for partition in partitions] == chains
+
+
 def test_reading_beside_writing_sees_whole_blocks_only(log: BlockLog, another: Open) -> None:
     head, stop, seen = log.claim(1), threading.Event(), [0]
     reader = another()

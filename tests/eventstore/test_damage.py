@@ -75,6 +75,51 @@ def test_one_flipped_bit_anywhere_is_named_or_has_no_meaning(path: Path, read_on
     assert found > 40
 
 
+def test_every_bit_before_the_hashes_of_a_row_is_named_or_has_no_meaning(path: Path) -> None:
+    """The numbers of a block, and what SQLite keeps of their lengths and types: a number may become a text, or nothing."""
+    before, whole = everything(path), path.read_bytes()
+    block = before[2][3]
+    end = whole.index(block.inputs + block.prev_hash)
+    meaningless = 0
+    for at in range(end - 25, end):
+        for bit in range(8):
+            damaged = bytearray(whole)
+            damaged[at] ^= 1 << bit
+            path.write_bytes(damaged)
+            try:
+                assert everything(path) == before
+                meaningless += 1
+            except Damaged:
+                pass
+    assert meaningless < 10
+
+
+@pytest.mark.parametrize(("table", "column"), [("blocks", "inputs"), ("blocks", "time_ns"), ("head", "epoch")])
+@pytest.mark.parametrize("value", [None, 1.5])
+def test_a_value_of_another_type_is_named(path: Path, table: str, column: str, value: float | None) -> None:
+    """SQLite looks at types when a value is written, and never again."""
+    with tampering(path) as db:
+        schema = db.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+        db.execute("PRAGMA writable_schema = ON")
+        lax = schema.replace(" NOT NULL", "").replace(" STRICT", "")
+        db.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (lax, table))
+        db.execute("PRAGMA writable_schema = RESET")
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE part = 2 AND seq = 8", (value,))
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", (schema, table))
+        db.execute("PRAGMA writable_schema = RESET")
+    with pytest.raises(Damaged, match=r"partition 2, block 8: (a column has another type|the head is lost or altered)"):
+        everything(path)
+
+
+def test_a_schema_that_is_no_text_any_more_is_damage(path: Path) -> None:
+    """SQLite quotes it in its message, which then is no text either."""
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"BEFORE UPDATE ON blocks", b"BEFORE UPDATE \xf3N blocks"))
+    with pytest.raises(Damaged, match=r"record\.sqlite3"):
+        everything(path)
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
