@@ -20,6 +20,7 @@ from eventstore.ports import BlockLog, Damaged, Fenced, NewerSchema, OutcomeUnkn
 from eventstore.snapshots import FileSnapshots
 from eventstore.sqlite import SqliteLog
 from replay import travel
+from replay.source import Progress
 from replay.travel import NotInRecord
 
 RECORD: Final = "record.sqlite"
@@ -47,9 +48,9 @@ class Store:
         """Number of the partition."""
         return self.settings.partition
 
-    def state(self) -> Partition:
+    def state(self, progress: Progress | None = None) -> Partition:
         """The partition as the record has it now. Raises Damaged, StoreFailed."""
-        return travel.at(self.log, self.snapshots, self.number).partition
+        return travel.at(self.log, self.snapshots, self.number, progress=progress).partition
 
     def writer(self) -> Writer:
         """The partition's one writer: whoever had it before is fenced. Close it, or use it in `with`."""

@@ -20,7 +20,7 @@ Exit codes:
   1  the answer is no: not intact, not equal, refused
   2  wrong use: an option, a name or a value; nothing was done
   3  the world failed: a store or file cannot be read or written, is damaged, belongs to another writer
-  4  our mistake: please report it
+  4  our mistake: please report it; 130 interrupted
 With --json, stdout is one JSON object and nothing else; an error is {"error": ..., "exit": ...}.""",
 )
 @click.version_option(package_name="outcry")

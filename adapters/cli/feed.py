@@ -11,11 +11,12 @@ import click
 
 from adapters.cli import options
 from adapters.cli.output import Answer, answers
-from adapters.cli.progress import progress
+from adapters.cli.progress import block_progress, progress
 
 if TYPE_CHECKING:
-    from adapters.feed import Feed
+    from adapters.feed import Feed, Judge
     from adapters.settings import Settings
+    from adapters.wiring import Store
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -71,12 +72,21 @@ def _run(make: Callable[[], Feed], source: str, settings: Settings) -> Answer:
         source_feed = make()
         with progress(source) as show:
             tally = drive(store, source_feed, source, show)
-        fields: dict[str, Any] = asdict(tally) | {"state_hash": store.state().state_hash()}
+        with block_progress("read back") as show_blocks:
+            fields: dict[str, Any] = asdict(tally) | {"state_hash": store.state(show_blocks).state_hash()}
         if source_feed.judge is not None:
-            for block in store.log.read(store.number):
-                source_feed.judge.see(*block.rows())
-            fields |= asdict(source_feed.judge.verdict())
+            fields |= _judged(store, source_feed.judge)
     return Answer(fields | {"store": str(settings.store)})
+
+
+def _judged(store: Store, judge: Judge) -> dict[str, Any]:
+    """What became of the venue's own executions, by the whole record."""
+    from replay import source
+
+    with block_progress("compare with the venue") as show:
+        for block in source.blocks(store.log, store.number, progress=show):
+            judge.see(*block.rows())
+    return asdict(judge.verdict())
 
 
 COMMANDS = (feed,)

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from adapters.cli.progress import block_progress
+
 if TYPE_CHECKING:
+    from adapters.directory import Directory
     from adapters.market import Market
     from adapters.settings import Settings
+    from domain.partition import Partition
 
 
 def settings_of(folder: Path | None) -> Settings:
@@ -33,6 +37,17 @@ store = click.option(
     help="Folder of the record; else OUTCRY_STORE, the file of settings, or a folder of your data directory.",
 )
 account = click.option("--account", metavar="NAME", required=True, help="Whose it is: a name of this store, or a number.")
+
+
+def state(settings: Settings) -> tuple[Partition, Directory]:
+    """The partition as the record has it now, and what people call its things."""
+    from adapters import names
+    from adapters.directory import Directory
+    from adapters.wiring import reading
+
+    with reading(settings) as opened, block_progress("read") as show:
+        partition = opened.state(show)
+    return partition, Directory(partition, names.load(settings.store))
 
 
 @contextmanager

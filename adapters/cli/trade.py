@@ -94,15 +94,10 @@ def cancel(order: int | None, account: str, client_id: int | None, settings: Set
 @answers
 def book(symbol: str, levels: int, settings: Settings) -> Answer:
     """The order book of SYMBOL: price levels, best first."""
-    from adapters import names
     from adapters.cli import views
-    from adapters.directory import Directory
-    from adapters.wiring import reading
 
-    with reading(settings) as opened:
-        partition = opened.state()
-        directory = Directory(partition, names.load(settings.store))
-        return views.levels(partition, directory.instrument(symbol), levels)
+    partition, directory = options.state(settings)
+    return views.levels(partition, directory.instrument(symbol), levels)
 
 
 @click.command()
@@ -114,15 +109,10 @@ def balance(account: str, settings: Settings) -> Answer:
 
     Available, and held by its live orders: their worst case, fees included.
     """
-    from adapters import names
     from adapters.cli import views
-    from adapters.directory import Directory
-    from adapters.wiring import reading
 
-    with reading(settings) as opened:
-        partition = opened.state()
-        directory = Directory(partition, names.load(settings.store))
-        return views.balances(partition, directory, directory.names.account(account))
+    partition, directory = options.state(settings)
+    return views.balances(partition, directory, directory.names.account(account))
 
 
 COMMANDS = (order, cancel, book, balance)
