@@ -22,7 +22,8 @@ ID = click.IntRange(1, 2**63 - 1)
 @click.argument("quantity")
 @click.argument("price", nargs=-1, metavar="[@ PRICE]")
 @options.account
-@click.option("--time-in-force", type=click.Choice(["GTC", "IOC", "FOK", "DAY"]), help="GTC unless told otherwise; IOC without a price.")
+@click.option("--time-in-force", type=click.Choice(["GTC", "IOC", "FOK", "DAY"]), help="Else GTC; GTD with --expires; IOC without a price.")
+@click.option("--expires", metavar="T", help="Dead from this time on: nanoseconds, or 2030-06-21T10:31:07 (UTC).")
 @click.option("--budget", metavar="AMOUNT", help="For a buy without price: most it may spend, fees included.")
 @click.option("--post-only", type=click.Choice(["off", "refuse", "slide"]), default="off", help="What to do when it would take.")
 @click.option("--self-trade", type=click.Choice(SELF_TRADE), default="cancel_newest", help="When it would meet the account's own order.")
@@ -39,11 +40,13 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
     """
     import msgspec
 
+    from adapters import times
     from adapters.cli import views
     from adapters.decimals import to_lots, to_minor, to_ticks
     from commands.messages import NewOrder
 
     limit = "".join(price).removeprefix("@")
+    expires_ns = times.to_ns(terms["expires"]) if terms["expires"] else 0
     with options.trading(settings) as market:
         listed = market.directory.instrument(symbol)
         fields = {
@@ -52,7 +55,8 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
             "side": side,
             "quantity_lots": to_lots(quantity, listed.lot_size_e9),
             "order_type": "limit" if limit or side == "sell" else "market",
-            "time_in_force": terms["time_in_force"] or ("GTC" if limit else "IOC"),
+            "time_in_force": terms["time_in_force"] or ("GTD" if expires_ns else "GTC" if limit else "IOC"),
+            "expires_ns": expires_ns,
             "post_only": terms["post_only"],
             "stp": terms["self_trade"],
             "client_order_id": terms["client_id"] or 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,17 @@ def test_without_a_price_an_order_takes_what_there_is_and_never_rests(outcry: Ou
     assert not bought["resting"]
     sold = outcry("order", "sell", "ACME", 100, "--account", "alice", "--json").json
     assert (sold["trades"], sold["resting"]) == ([], False)
+
+
+def test_an_order_that_expired_is_gone_when_the_next_command_comes(outcry: Outcry) -> None:
+    """The writer lets due orders expire before it takes anything else: nobody meets a dead order."""
+    in_a_moment = time.time_ns() + 2_000_000_000
+    assert outcry("order", "sell", "ACME", 30, "@", "12.50", "--account", "bob", "--expires", in_a_moment, "--json").json["resting"]
+    time.sleep(max(0.0, (in_a_moment - time.time_ns()) / 1e9) + 0.01)
+    bought = outcry("order", "buy", "ACME", 30, "@", "12.50", "--account", "alice", "--json").json
+    assert (bought["trades"], bought["resting"]) == ([], True)
+    refused = outcry("order", "sell", "ACME", 1, "@", "12.60", "--account", "bob", "--expires", "2001-01-01T00:00:00", "--json")
+    assert refused.json["refusal"]["rule"] == "expiry_passed"
 
 
 def test_a_refusal_names_rule_limit_and_observed_and_exits_with_1(outcry: Outcry) -> None:
