@@ -9,6 +9,7 @@ from domain import rules
 from domain.changes import KEPT_PRIORITY
 from domain.columns import (
     INCOMING,
+    INSTRUMENT_WIDTH,
     LOTS,
     NUMBER,
     ORDER_WIDTH,
@@ -37,6 +38,7 @@ from domain.events import (
     TRADE_EXECUTED,
 )
 from domain.execute import move_time
+from domain.funds import find_pair
 from domain.orders import decrement, enter, fill, leave, reenter, rename, rest
 from domain.state import State, count_command
 from domain.venue import add_instrument, change_state, move_funds, set_account
@@ -143,6 +145,7 @@ def apply_consequence(s: State, events: bytes, event: i64, kind: i64) -> None:
 def accept(s: State, commands: bytes, row: i64, events: bytes, event: i64) -> None:
     """Fold OrderAccepted: price, hold and expiry are the event's, the rest the command's."""
     terms = word(commands, row, TERMS)
+    quote, base = find_pair(s, word(commands, row, ACCOUNT), word(commands, row, INSTRUMENT) * INSTRUMENT_WIDTH)
     order = enter(
         s,
         word(commands, row, ACCOUNT),
@@ -153,6 +156,8 @@ def accept(s: State, commands: bytes, row: i64, events: bytes, event: i64) -> No
         word(commands, row, CLIENT_ORDER_ID),
         column(events, event, 2),
         column(events, event, 5),
+        quote,
+        base,
     )
     assert s.orders[order + NUMBER] == column(events, event, 1), "an order gets the number that its event says"
 

@@ -37,6 +37,7 @@ from domain.columns import (
     ORDER_WIDTH,
     OWNER,
     PAGES,
+    PAYING_WALLET,
     PRICE,
     RESERVED,
     SIDE_WIDTH,
@@ -46,12 +47,11 @@ from domain.columns import (
     WALLET_WIDTH,
 )
 from domain.expiries import before, place_of
-from domain.funds import find_wallet, hold_now, paying_wallet
+from domain.funds import find_wallet, hold_now
 from domain.ladder import best_rank, level_at, next_level, price_of
 from domain.partition import Partition
 from domain.slots import find_client_id, find_number
 from domain.state import State
-from domain.table import ENTRIES_USED
 
 
 def check(partition: Partition) -> None:
@@ -95,7 +95,7 @@ def check_orders(s: State) -> int:
             assert find_number(s, o[order + NUMBER]) == order, "an order is found by its number"
             if o[order + CLIENT_ID] != 0:
                 assert find_client_id(s, o[order + OWNER], o[order + CLIENT_ID]) == order, "an order is found by its client order id"
-            wallet: int = paying_wallet(s, order)
+            wallet: int = o[order + PAYING_WALLET]
             held[wallet] = held.get(wallet, 0) + o[order + HELD]
         else:
             assert o[order + HELD] == 0 and o[order + LEVEL] == 0, "a free slot holds nothing"
@@ -126,7 +126,7 @@ def check_accounts(s: State) -> None:
         listed += count
         account += 1
     assert listed == s.counters[LIVE_ORDERS], "every live order is listed by its account"
-    assert ids == s.client_ids[ENTRIES_USED], "the table of client order ids has nothing else"
+    assert ids == s.client_ids[len(s.client_ids) - 1], "the index of client order ids has nothing else"
 
 
 def check_books(s: State, live: int) -> None:

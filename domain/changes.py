@@ -30,11 +30,12 @@ from domain.columns import (
     ORDER_TERMS,
     OWNER,
     PAID_AHEAD,
+    PAYING_WALLET,
     PRICE,
 )
 from domain.entry import price_at_rest
 from domain.events import ORDER_CANCELLED, ORDER_REDUCED, ORDER_REPLACED
-from domain.funds import buy_hold, instrument_of, paying_wallet
+from domain.funds import buy_hold, instrument_of
 from domain.matching import match
 from domain.orders import decrement, leave, reenter, rename
 from domain.refusal import refuse
@@ -54,7 +55,7 @@ def target(s: State, commands: bytes, row: i64) -> i64:
     number = word(commands, row, ORDER)
     client_id = word(commands, row, CLIENT_ORDER_ID)
     order = find_number(s, number) if number != 0 else find_client_id(s, account, client_id)
-    if order == 0 or s.orders[order + OWNER] != account:
+    if order <= 0 or s.orders[order + OWNER] != account:
         refuse(s, rules.UNKNOWN_ORDER, account, number if number != 0 else client_id)
         return 0
     return order
@@ -146,14 +147,14 @@ def lose_priority(s: State, order: i64, price_ticks: i64, lots: i64, client_id: 
         return
     if not has_level_room(s, book_side, price_ticks):
         return
-    price_ticks = price_at_rest(s, account, book_side, instrument, price_ticks, lots, (orders[order + ORDER_TERMS] >> 5) & 3)
+    price_ticks = price_at_rest(s, account, book_side, price_ticks, lots, (orders[order + ORDER_TERMS] >> 5) & 3)
     if price_ticks == 0:
         return
     if book_side & 1:
         needed = lots * s.instruments[instrument + BASE_UNITS]
     else:
         needed = buy_hold(s, instrument, price_ticks, lots, orders[order + PAID_AHEAD])
-    if not is_funded(s, s.wallets[paying_wallet(s, order) + AVAILABLE] + orders[order + HELD], needed):
+    if not is_funded(s, s.wallets[orders[order + PAYING_WALLET] + AVAILABLE] + orders[order + HELD], needed):
         return
     head = event_head(ORDER_REPLACED, book_side)
     previous_price = orders[order + PRICE]

@@ -29,6 +29,7 @@ EXPIRY_BOUND: Final = 4_096
 RESERVE_EVERY: Final = 64  # commands for which the vectors make room at a time
 SESSION_WINDOW: Final = 1_024
 ID_WINDOW: Final = 65_536
+assert SESSION_WINDOW & (SESSION_WINDOW - 1) == 0, "a power of two, so that a sequence finds its place by a mask"
 MAX_PROBE: Final = 128
 assert MAX_PRICE_TICKS * MAX_QUANTITY_LOTS < 2**63, "value in ticks x lots fits before it is compared with its bound"
 assert MAX_NOTIONAL * MAX_FEE_RATE < 2**63 and MAX_NOTIONAL * (FEE_UNIT + MAX_FEE_RATE) < 2**63, "fees and affordable lots fit"
@@ -56,9 +57,11 @@ LATER: Final = 6  # next free slot while free
 HELD: Final = 7  # minor units: of the quote asset for a buy, of the base asset for a sell
 LEVEL: Final = 8  # level it rests at; 0 while incoming
 PAID_AHEAD: Final = 9  # fees paid beyond the exact sum, in 10^-6 minor units
-QUOTE_WALLET: Final = 10
-BASE_WALLET: Final = 11
-ORDER_TERMS: Final = 12  # terms of the command (bits 0-9), budget flag (bit 10), listed flag (bit 11), place in the expiry heap (from bit 16)
+PAYING_WALLET: Final = 10  # the wallet it holds from: quote for a buy, base for a sell
+RECEIVING_WALLET: Final = 11  # the other one
+ORDER_TERMS: Final = (
+    12  # terms of the command (bits 0-9), budget flag (bit 10), listed flag (bit 11), place in the expiry heap (from bit 16)
+)
 CLIENT_ID: Final = 13
 NEWER: Final = 14  # neighbours among the account's live orders
 OLDER: Final = 15
@@ -105,13 +108,15 @@ TICK_SIZE: Final = 14
 LOT_SIZE: Final = 15
 SCALES: Final = 16  # base scale + 256 * quote scale
 VALUE_BOUND: Final = 17  # NOTIONAL_BOUND in ticks x lots
+HIGHER_RATE: Final = 18  # the greater of the two fee rates
 
 # sides: one row per side of a book; row = BOOK_SIDE. A rank orders prices: the lower, the better (buys: MAX_PRICE_TICKS - price).
-SIDE_WIDTH: Final = 4
+SIDE_WIDTH: Final = 16
 BEST_RANK: Final = 0
 BEST_LEVEL: Final = 1
-NEAR_PAGE: Final = 2  # page number + 1 of the page used last
-NEAR_ROW: Final = 3  # and where it is
+NEAR_PAGE: Final = 2  # pages used last, by the low bits of their number: number + 1, and where it is
+NEAR_ROW: Final = 3
+NEAR_MASK: Final = 3  # four of them: 128 ticks
 NO_RANK: Final = 2**31
 
 # pages: 32 neighbouring levels of one side; only pages with orders exist; row 0 is nobody's

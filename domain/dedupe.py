@@ -48,7 +48,7 @@ def first_outcome(s: State, account: i64, session: i64, sequence: i64) -> tuple[
         return s.ids[row + 2], s.ids[row + 3]
     if sequence <= last_sequence(s, session) - SESSION_WINDOW:
         return 0, 0
-    row = s.sessions[session * SESSION_WIDTH + OUTCOMES] - 1 + (sequence % SESSION_WINDOW) * OUTCOME_WIDTH
+    row = s.sessions[session * SESSION_WIDTH + OUTCOMES] - 1 + (sequence & (SESSION_WINDOW - 1)) * OUTCOME_WIDTH
     if s.outcomes[row] != sequence:
         return 0, 0
     return s.outcomes[row + 1], s.outcomes[row + 2]
@@ -74,12 +74,14 @@ def remember_sequence(s: State, session: i64, sequence: i64, kind: i64, detail: 
         reserve_session(s, session)
         s.sessions[row + OUTCOMES] = s.counters[SESSION_TOP] * SESSION_WINDOW * OUTCOME_WIDTH + 1
         s.counters[SESSION_TOP] += 1
-    assert sequence > s.sessions[row + LAST_SEQUENCE], "a session's sequence rises"
-    s.sessions[row + LAST_SEQUENCE] = sequence
-    outcome = s.sessions[row + OUTCOMES] - 1 + (sequence % SESSION_WINDOW) * OUTCOME_WIDTH
-    s.outcomes[outcome] = sequence
-    s.outcomes[outcome + 1] = kind
-    s.outcomes[outcome + 2] = detail
+    sessions = s.sessions
+    outcomes = s.outcomes
+    assert sequence > sessions[row + LAST_SEQUENCE], "a session's sequence rises"
+    sessions[row + LAST_SEQUENCE] = sequence
+    place = sessions[row + OUTCOMES] - 1 + (sequence & (SESSION_WINDOW - 1)) * OUTCOME_WIDTH
+    outcomes[place] = sequence
+    outcomes[place + 1] = kind
+    outcomes[place + 2] = detail
 
 
 def remember_id(s: State, account: i64, command_id: i64, kind: i64, detail: i64) -> None:

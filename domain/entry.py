@@ -16,29 +16,29 @@ from domain.checks import (
     is_known,
     is_listed,
     is_notional_allowed,
+    is_ordinary,
     is_value_allowed,
     market_makes_sense,
     may_trade,
     must_not_take,
     resting_price,
+    takes_kind,
     takes_orders,
-    takes_time_in_force,
     terms_make_sense,
 )
 from domain.columns import (
+    AVAILABLE,
     BAND_HIGH,
-    BASE_ASSET,
     BASE_UNITS,
     BUDGET_FLAG,
     DAY_END,
     DAY_NS,
     INSTRUMENT_WIDTH,
     NUMBER,
-    QUOTE_ASSET,
     TIME_NS,
 )
 from domain.events import ORDER_ACCEPTED
-from domain.funds import available, buy_hold
+from domain.funds import buy_hold, find_pair
 from domain.matching import cannot_rest, fillable_lots, match, stp_mode, time_in_force
 from domain.orders import enter
 from domain.refusal import refuse
@@ -61,36 +61,52 @@ from domain.wellformed import word
 
 def new_order(s: State, commands: bytes, row: i64) -> None:
     """Refuse the order, or accept, match and rest it."""
-    number = word(commands, row, INSTRUMENT)
     account = word(commands, row, ACCOUNT)
+    number = word(commands, row, INSTRUMENT)
     terms = word(commands, row, TERMS)
-    if not is_listed(s, number) or not is_known(s, account) or not may_trade(s, account):
-        return
-    instrument = number * INSTRUMENT_WIDTH
-    book_side = number * 2 + (terms & 1)
     price_ticks = word(commands, row, PRICE_TICKS)
     lots = word(commands, row, QUANTITY_LOTS)
     budget = word(commands, row, AMOUNT)
+    client_id = word(commands, row, CLIENT_ORDER_ID)
+    if is_ordinary(s, account, number, terms, price_ticks, lots, budget):
+        if not is_client_id_free(s, account, client_id):
+            return
+    else:
+        if not passes_every_check(s, commands, row):
+            return
+        if price_ticks == 0:
+            price_ticks = s.instruments[number * INSTRUMENT_WIDTH + BAND_HIGH]
+    book_side = number * 2 + (terms & 1)
+    if not cannot_rest(terms):
+        price_ticks = price_at_rest(s, account, book_side, price_ticks, lots, (terms >> 5) & 3)
+        if price_ticks == 0:
+            return
+    accept(s, account, book_side, price_ticks, lots, terms, client_id, budget, word(commands, row, EXPIRES_NS))
+
+
+def passes_every_check(s: State, commands: bytes, row: i64) -> bool:
+    """Sections 4.1 to 4.5, one check after the other; the first that fails refuses."""
+    number = word(commands, row, INSTRUMENT)
+    account = word(commands, row, ACCOUNT)
+    terms = word(commands, row, TERMS)
+    budget = word(commands, row, AMOUNT)
+    price_ticks = word(commands, row, PRICE_TICKS)
+    lots = word(commands, row, QUANTITY_LOTS)
+    if not is_listed(s, number) or not is_known(s, account) or not may_trade(s, account):
+        return False
+    instrument = number * INSTRUMENT_WIDTH
     if not may_enter(s, commands, row, instrument):
-        return
+        return False
     if budget != 0 and price_ticks == 0:
         price_ticks = s.instruments[instrument + BAND_HIGH]
     if not is_in_band(s, instrument, price_ticks) or not are_lots_allowed(s, account, instrument, lots):
-        return
+        return False
     if budget != 0:
         if not is_notional_allowed(s, account, instrument, budget):
-            return
+            return False
     elif not is_value_allowed(s, account, instrument, price_ticks, lots):
-        return
-    if not has_order_room(s, account):
-        return
-    if not cannot_rest(terms):
-        if not has_level_room(s, book_side, price_ticks):
-            return
-        price_ticks = price_at_rest(s, account, book_side, instrument, price_ticks, lots, (terms >> 5) & 3)
-        if price_ticks == 0:
-            return
-    accept(s, account, book_side, price_ticks, lots, terms, word(commands, row, CLIENT_ORDER_ID), budget, word(commands, row, EXPIRES_NS))
+        return False
+    return has_order_room(s, account) and (cannot_rest(terms) or has_level_room(s, number * 2 + (terms & 1), price_ticks))
 
 
 def may_enter(s: State, commands: bytes, row: i64, instrument: i64) -> bool:
@@ -104,7 +120,7 @@ def may_enter(s: State, commands: bytes, row: i64, instrument: i64) -> bool:
     return (
         has_wallets(s, account, instrument)
         and takes_orders(s, instrument)
-        and takes_time_in_force(s, instrument, tif)
+        and takes_kind(s, instrument, is_market, tif)
         and is_client_id_free(s, account, word(commands, row, CLIENT_ORDER_ID))
         and (not is_market or market_makes_sense(s, is_sell, tif, word(commands, row, PRICE_TICKS), budget))
         and terms_make_sense(s, is_market, is_sell, tif, (terms >> 5) & 3, budget)
@@ -112,8 +128,9 @@ def may_enter(s: State, commands: bytes, row: i64, instrument: i64) -> bool:
     )
 
 
-def price_at_rest(s: State, account: i64, book_side: i64, instrument: i64, price_ticks: i64, lots: i64, post_only: i64) -> i64:
+def price_at_rest(s: State, account: i64, book_side: i64, price_ticks: i64, lots: i64, post_only: i64) -> i64:
     """The price of an order that can rest: slid when it must not take and asked for it. 0 after a refusal."""
+    instrument = (book_side >> 1) * INSTRUMENT_WIDTH
     if not must_not_take(s, instrument, post_only):
         return price_ticks
     slid = resting_price(s, book_side, instrument, price_ticks, post_only)
@@ -129,12 +146,13 @@ def accept(
 ) -> None:
     """Sections 4.7 to 4.9: hold the worst case, ask whether a FOK can be filled, accept, match."""
     instrument = (book_side >> 1) * INSTRUMENT_WIDTH
+    quote, base = find_pair(s, account, instrument)
     if book_side & 1:
         needed = lots * s.instruments[instrument + BASE_UNITS]
-        usable = available(s, account, s.instruments[instrument + BASE_ASSET])
+        usable = s.wallets[base + AVAILABLE]
     else:
         needed = budget if budget != 0 else buy_hold(s, instrument, price_ticks, lots, 0)
-        usable = available(s, account, s.instruments[instrument + QUOTE_ASSET])
+        usable = s.wallets[quote + AVAILABLE]
     if not is_funded(s, usable, needed):
         return
     if time_in_force(terms) == FOK:
@@ -144,7 +162,7 @@ def accept(
             return
     if time_in_force(terms) == DAY:
         expires_ns = day_end_after(s.counters[TIME_NS], s.instruments[instrument + DAY_END])
-    order = enter(s, account, book_side, price_ticks, lots, kept_terms(terms, budget), client_id, needed, expires_ns)
+    order = enter(s, account, book_side, price_ticks, lots, kept_terms(terms, budget), client_id, needed, expires_ns, quote, base)
     emit(s, event_head(ORDER_ACCEPTED, book_side), s.orders[order + NUMBER], needed, price_ticks, lots, expires_ns, 0, 0)
     match(s, order)
 

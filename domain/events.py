@@ -41,7 +41,8 @@ REMOVED_BUDGET: Final = 2
 REMOVED_SELF_TRADE: Final = 3
 REMOVED_MASS_CANCEL: Final = 4
 REMOVED_EXPIRED: Final = 5
-REMOVAL_REASONS: Final = ("", "ioc_remainder", "budget_spent", "self_trade", "mass_cancel", "expired")
+REMOVED_PRICE_LEVELS: Final = 6
+REMOVAL_REASONS: Final = ("", "ioc_remainder", "budget_spent", "self_trade", "mass_cancel", "expired", "price_levels_full")
 
 _SIDE: Final = Field("side", 0, 8, 1, "0 buy, 1 sell")
 _INSTRUMENT: Final = Field("instrument", 0, 32, 20, "number of the instrument")
@@ -101,7 +102,9 @@ EVENTS: Final = (
         1,
         "the order is live; what it met and whether it rests follows",
     ),
-    RowType(ORDER_CANCELLED, "OrderCancelled", (_SIDE, _INSTRUMENT, _ORDER, _ACCOUNT, _PRICE, _LOTS, _RELEASED), 1, "gone, as its owner asked"),
+    RowType(
+        ORDER_CANCELLED, "OrderCancelled", (_SIDE, _INSTRUMENT, _ORDER, _ACCOUNT, _PRICE, _LOTS, _RELEASED), 1, "gone, as its owner asked"
+    ),
     RowType(
         ORDER_REDUCED,
         "OrderReduced",
@@ -157,7 +160,13 @@ EVENTS: Final = (
         1,
         "incoming order (side is its side) met a resting one, at the resting price",
     ),
-    RowType(ORDER_RESTED, "OrderRested", (_SIDE, _INSTRUMENT, _ORDER, _ACCOUNT, _PRICE, _LOTS), 1, "the rest of the incoming order is in the book"),
+    RowType(
+        ORDER_RESTED,
+        "OrderRested",
+        (_SIDE, _INSTRUMENT, _ORDER, _ACCOUNT, _PRICE, _LOTS),
+        1,
+        "the rest of the incoming order is in the book",
+    ),
     RowType(
         ORDER_REMOVED,
         "OrderRemoved",

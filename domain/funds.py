@@ -6,14 +6,15 @@ far beyond the exact sum, in millionths of a minor unit, always below one minor 
 
 from __future__ import annotations
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
     ASSET,
     AVAILABLE,
+    BASE_ASSET,
     BASE_UNITS,
-    BASE_WALLET,
     BOOK_SIDE,
     BUDGET_FLAG,
     FEE_UNIT,
@@ -22,12 +23,15 @@ from domain.columns import (
     HELD,
     INSTRUMENT_WIDTH,
     LOTS,
+    HIGHER_RATE,
     MAKER_RATE,
     ORDER_TERMS,
     PAID_AHEAD,
+    PAYING_WALLET,
     PRICE,
+    QUOTE_ASSET,
     QUOTE_UNITS,
-    QUOTE_WALLET,
+    RECEIVING_WALLET,
     RESERVED,
     TAKER_RATE,
     WALLET_OWNER,
@@ -35,7 +39,7 @@ from domain.columns import (
     WALLET_WIDTH,
 )
 from domain.state import State
-from domain.table import get, put
+from domain.table import get, grown, probe, put
 
 
 def instrument_of(book_side: i64) -> i64:
@@ -45,17 +49,29 @@ def instrument_of(book_side: i64) -> i64:
 
 def find_wallet(s: State, account: i64, asset: i64) -> i64:
     """Row of the account's wallet of an asset, 0 when it has none. The first two, opened one after the other, need no look-up."""
+    wallets = s.wallets
     first = s.accounts[account * ACCOUNT_WIDTH + FIRST_WALLET]
     if first == 0:
         return 0
-    if s.wallets[first + ASSET] == asset:
+    if wallets[first + ASSET] == asset:
         return first
     second = first + WALLET_WIDTH
-    if second < s.counters[WALLET_TOP] * WALLET_WIDTH and s.wallets[second + WALLET_OWNER] == account:
-        if s.wallets[second + ASSET] == asset:
-            return second
-        return get(s.wallet_index, account, asset)
+    if wallets[second + ASSET] == asset and wallets[second + WALLET_OWNER] == account:
+        return second
     return get(s.wallet_index, account, asset)
+
+
+def find_pair(s: State, account: i64, instrument: i64) -> tuple[i64, i64]:
+    """Rows of the account's wallets of an instrument's quote and base asset, 0 for one that it does not have."""
+    wallets = s.wallets
+    instruments = s.instruments
+    quote = instruments[instrument + QUOTE_ASSET]
+    base = instruments[instrument + BASE_ASSET]
+    first = s.accounts[account * ACCOUNT_WIDTH + FIRST_WALLET]
+    second = first + WALLET_WIDTH
+    if wallets[first + ASSET] == quote and wallets[second + ASSET] == base and wallets[second + WALLET_OWNER] == account:
+        return first, second
+    return find_wallet(s, account, quote), find_wallet(s, account, base)
 
 
 def wallet(s: State, account: i64, asset: i64) -> i64:
@@ -63,6 +79,8 @@ def wallet(s: State, account: i64, asset: i64) -> i64:
     row = find_wallet(s, account, asset)
     if row != 0:
         return row
+    if probe(s.wallet_index, account, asset) < 0:
+        s.wallet_index = grown(s.wallet_index)
     row = s.counters[WALLET_TOP] * WALLET_WIDTH
     s.counters[WALLET_TOP] += 1
     s.wallets[row + ASSET] = asset
@@ -73,14 +91,6 @@ def wallet(s: State, account: i64, asset: i64) -> i64:
     elif s.accounts[first] + WALLET_WIDTH != row:
         put(s.wallet_index, account, asset, row)
     return row
-
-
-def available(s: State, account: i64, asset: i64) -> i64:
-    """What the account can use of an asset, minor units."""
-    row = find_wallet(s, account, asset)
-    if row == 0:
-        return 0
-    return s.wallets[row + AVAILABLE]
 
 
 def fee_bound(cost: i64, rate: i64, paid_ahead: i64) -> i64:
@@ -97,11 +107,9 @@ def rounded_up(exact: i64) -> i64:
 
 def buy_hold(s: State, instrument: i64, price_ticks: i64, lots: i64, paid_ahead: i64) -> i64:
     """Worst case of a buy, quote minor units: its limit price and the higher of the two fee rates."""
-    row = s.instruments
-    cost = price_ticks * lots * row[instrument + QUOTE_UNITS]
-    maker = row[instrument + MAKER_RATE]
-    taker = row[instrument + TAKER_RATE]
-    rate = maker if maker > taker else taker
+    instruments = s.instruments
+    cost = price_ticks * lots * instruments[instrument + QUOTE_UNITS]
+    rate = instruments[instrument + HIGHER_RATE]
     if rate == 0:
         return cost
     return cost + fee_bound(cost, rate, paid_ahead)
@@ -119,27 +127,23 @@ def hold_now(s: State, order: i64) -> i64:
     return buy_hold(s, instrument, orders[order + PRICE], orders[order + LOTS], orders[order + PAID_AHEAD])
 
 
-def paying_wallet(s: State, order: i64) -> i64:
-    """The wallet an order holds from: quote for a buy, base for a sell."""
-    return s.orders[order + BASE_WALLET] if s.orders[order + BOOK_SIDE] & 1 else s.orders[order + QUOTE_WALLET]
-
-
-def post(s: State, row: i64, column: i64, amount: i64) -> None:
-    """Change one balance of a wallet by a signed amount. Every change of a balance goes through here: a batch's postings sum to 0."""
-    s.wallets[row + column] += amount
+def post(s: State, wallets: vec[i64], place: i64, amount: i64) -> None:
+    """Change one balance (row + column of the wallets) by a signed amount. Every change of a balance goes through here: a batch's postings sum to 0."""
+    wallets[place] += amount
     s.posted += amount
 
 
 def hold(s: State, order: i64, amount: i64) -> None:
     """Move *amount* (negative: back) from available to held, for this order."""
-    row = paying_wallet(s, order)
     wallets = s.wallets
-    post(s, row, AVAILABLE, -amount)
-    post(s, row, RESERVED, amount)
-    s.orders[order + HELD] += amount
+    orders = s.orders
+    row = orders[order + PAYING_WALLET]
+    post(s, wallets, row + AVAILABLE, -amount)
+    post(s, wallets, row + RESERVED, amount)
+    orders[order + HELD] += amount
     assert wallets[row + AVAILABLE] >= 0, "an order holds only what is available"
-    assert wallets[row + RESERVED] >= s.orders[order + HELD], "a wallet reserves what its orders hold"
-    assert s.orders[order + HELD] >= 0, "an order gives back only what it holds"
+    assert wallets[row + RESERVED] >= orders[order + HELD], "a wallet reserves what its orders hold"
+    assert orders[order + HELD] >= 0, "an order gives back only what it holds"
 
 
 def release_excess(s: State, order: i64) -> i64:
@@ -159,14 +163,14 @@ def release_all(s: State, order: i64) -> i64:
     return amount
 
 
-def charge(s: State, order: i64, value: i64, rate: i64) -> i64:
+def charge(orders: vec[i64], order: i64, value: i64, rate: i64) -> i64:
     """The order's fee for a fill of *value*: its exact fees so far, rounded up, less what it has paid. Updates what it paid ahead."""
     if rate == 0:
         return 0
-    exact = value * rate - s.orders[order + PAID_AHEAD]
+    exact = value * rate - orders[order + PAID_AHEAD]
     fee = rounded_up(exact)
-    s.orders[order + PAID_AHEAD] = fee * FEE_UNIT - exact
-    assert 0 <= s.orders[order + PAID_AHEAD] < FEE_UNIT, "rounding takes less than one minor unit from an order"
+    orders[order + PAID_AHEAD] = fee * FEE_UNIT - exact
+    assert 0 <= orders[order + PAID_AHEAD] < FEE_UNIT, "rounding takes less than one minor unit from an order"
     return fee
 
 
@@ -179,11 +183,12 @@ def settle(s: State, taker: i64, maker: i64, price_ticks: i64, lots: i64) -> tup
     """
     orders = s.orders
     wallets = s.wallets
+    instruments = s.instruments
     instrument = instrument_of(orders[taker + BOOK_SIDE])
-    value = price_ticks * lots * s.instruments[instrument + QUOTE_UNITS]
-    stock = lots * s.instruments[instrument + BASE_UNITS]
-    taker_fee = charge(s, taker, value, s.instruments[instrument + TAKER_RATE])
-    maker_fee = charge(s, maker, value, s.instruments[instrument + MAKER_RATE])
+    value = price_ticks * lots * instruments[instrument + QUOTE_UNITS]
+    stock = lots * instruments[instrument + BASE_UNITS]
+    taker_fee = charge(orders, taker, value, instruments[instrument + TAKER_RATE])
+    maker_fee = charge(orders, maker, value, instruments[instrument + MAKER_RATE])
     if orders[taker + BOOK_SIDE] & 1:
         buyer, seller, spent, fee = maker, taker, value + maker_fee, taker_fee
     else:
@@ -193,17 +198,17 @@ def settle(s: State, taker: i64, maker: i64, price_ticks: i64, lots: i64) -> tup
     else:
         released = orders[buyer + HELD] - hold_now(s, buyer)
     assert released >= spent, "a trade spends only what its order holds"
-    cash = orders[buyer + QUOTE_WALLET]
+    cash = orders[buyer + PAYING_WALLET]
     orders[buyer + HELD] -= released
-    post(s, cash, RESERVED, -released)
-    post(s, cash, AVAILABLE, released - spent)
-    post(s, orders[buyer + BASE_WALLET], AVAILABLE, stock)
-    shelf = orders[seller + BASE_WALLET]
+    post(s, wallets, cash + RESERVED, -released)
+    post(s, wallets, cash + AVAILABLE, released - spent)
+    post(s, wallets, orders[buyer + RECEIVING_WALLET] + AVAILABLE, stock)
+    shelf = orders[seller + PAYING_WALLET]
     orders[seller + HELD] -= stock
-    post(s, shelf, RESERVED, -stock)
-    post(s, orders[seller + QUOTE_WALLET], AVAILABLE, value - fee)
+    post(s, wallets, shelf + RESERVED, -stock)
+    post(s, wallets, orders[seller + RECEIVING_WALLET] + AVAILABLE, value - fee)
     if taker_fee + maker_fee > 0:
-        post(s, s.instruments[instrument + FEE_WALLET], AVAILABLE, taker_fee + maker_fee)
+        post(s, wallets, instruments[instrument + FEE_WALLET] + AVAILABLE, taker_fee + maker_fee)
     assert spent - (value - fee) == taker_fee + maker_fee and fee <= value, "what the buyer pays, seller and venue get"
     assert wallets[cash + RESERVED] >= orders[buyer + HELD] >= 0, "the buyer's wallet reserves what its orders hold"
     assert wallets[shelf + RESERVED] >= orders[seller + HELD] >= 0, "a trade delivers only what its order holds"

@@ -1,6 +1,6 @@
 """Price levels of one side of a book: pages of 32 levels that exist while they have orders, and a tree of bit words above them.
 
-A level is found by its page (the page used last, else a table look-up); the next price by the lowest bit of the page, or,
+A level is found by its page (one of the pages used last, else a table look-up); the next price by the lowest bit of the page, or,
 when the page is empty, by six look-ups down the tree, whatever the distance. Both sides are ordered by rank, lower is
 better, so there is one code path. Memory follows the prices in use.
 """
@@ -15,6 +15,7 @@ from domain.columns import (
     HEAD,
     LEVEL_WIDTH,
     MAX_PRICE_TICKS,
+    NEAR_MASK,
     NEAR_PAGE,
     NEAR_ROW,
     NO_RANK,
@@ -67,12 +68,21 @@ def node_key(book_side: i64, depth: i64) -> i64:
 def has_page(s: State, book_side: i64, price_ticks: i64) -> bool:
     """Does the page of this price exist already?"""
     number = rank_of(book_side, price_ticks) >> 5
-    return s.sides[book_side * SIDE_WIDTH + NEAR_PAGE] == number + 1 or get(s.page_index, book_side, number) != 0
+    return s.sides[near(book_side, number) + NEAR_PAGE] == number + 1 or get(s.page_index, book_side, number) != 0
 
 
-def page_places_crowded(s: State, book_side: i64, price_ticks: i64) -> bool:
-    """Are all table places of the page, or of a node above it, taken by others? Chance alone does not make it so."""
-    number = rank_of(book_side, price_ticks) >> 5
+def near(book_side: i64, number: i64) -> i64:
+    """Where a side remembers that it used this page lately; add NEAR_PAGE or NEAR_ROW."""
+    return book_side * SIDE_WIDTH + (number & NEAR_MASK) * 2
+
+
+def can_open_level(s: State, book_side: i64, price_ticks: i64) -> bool:
+    """Does the price have a page, or places for one and its nodes in the tables? Chance alone does not take them all."""
+    return has_page(s, book_side, price_ticks) or not is_crowded(s, book_side, rank_of(book_side, price_ticks) >> 5)
+
+
+def is_crowded(s: State, book_side: i64, number: i64) -> bool:
+    """Are all table places of a page, or of a node above it, taken by others?"""
     if probe(s.page_index, book_side, number) < 0:
         return True
     depth: i64 = 1
@@ -90,14 +100,15 @@ def open_level(s: State, book_side: i64, price_ticks: i64) -> i64:
     side = book_side * SIDE_WIDTH
     number = rank >> 5
     sides = s.sides
-    if sides[side + NEAR_PAGE] == number + 1:
-        page = sides[side + NEAR_ROW]
+    place = near(book_side, number)
+    if sides[place + NEAR_PAGE] == number + 1:
+        page = sides[place + NEAR_ROW]
     else:
         page = get(s.page_index, book_side, number)
         if page == 0:
             page = open_page(s, book_side, number)
-        sides[side + NEAR_PAGE] = number + 1
-        sides[side + NEAR_ROW] = page
+        sides[place + NEAR_PAGE] = number + 1
+        sides[place + NEAR_ROW] = page
     level = page + PAGE_LEVELS + (rank & 31) * LEVEL_WIDTH
     if s.pages[level + HEAD] == 0:
         s.pages[page + PAGE_BITS] |= s.bit[rank & 31]
@@ -160,10 +171,10 @@ def close_level(s: State, book_side: i64, price_ticks: i64, level: i64) -> None:
 def close_page(s: State, book_side: i64, number: i64, page: i64) -> None:
     """Free an empty page and take it out of the tree, up to the first node that keeps other pages."""
     delete(s.page_index, book_side, number)
-    side = book_side * SIDE_WIDTH
-    if s.sides[side + NEAR_PAGE] == number + 1:
-        s.sides[side + NEAR_PAGE] = 0
-        s.sides[side + NEAR_ROW] = 0
+    place = near(book_side, number)
+    if s.sides[place + NEAR_PAGE] == number + 1:
+        s.sides[place + NEAR_PAGE] = 0
+        s.sides[place + NEAR_ROW] = 0
     s.pages[page + PAGE_SIDE] = 0
     s.pages[page + PAGE_NUMBER] = 0
     s.pages[page + PAGE_NEXT_FREE] = s.counters[PAGE_FREE]

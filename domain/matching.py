@@ -6,6 +6,8 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
+    BEST_LEVEL,
+    BEST_RANK,
     BOOK_SIDE,
     BUDGET_FLAG,
     GROUP,
@@ -18,18 +20,20 @@ from domain.columns import (
     ORDER_TERMS,
     OWNER,
     PRICE,
+    SIDE_WIDTH,
 )
 from domain.events import (
     ORDER_REMOVED,
     ORDER_RESTED,
     REMOVED_BUDGET,
     REMOVED_IOC,
+    REMOVED_PRICE_LEVELS,
     REMOVED_SELF_TRADE,
     SELF_TRADE_PREVENTED,
     TRADE_EXECUTED,
 )
 from domain.funds import affordable_lots
-from domain.ladder import best_level, best_rank, level_at, next_level, rank_of
+from domain.ladder import best_rank, can_open_level, level_at, next_level, rank_of
 from domain.orders import decrement, fill, leave, rest
 from domain.state import State, emit, event_head
 from domain.verbs import FOK, IOC, STP_ALLOW, STP_CANCEL_BOTH, STP_CANCEL_NEWEST, STP_CANCEL_OLDEST, STP_DECREMENT
@@ -77,8 +81,11 @@ def match(s: State, taker: i64) -> None:
     terms = orders[taker + ORDER_TERMS]
     other = orders[taker + BOOK_SIDE] ^ 1
     reach = rank_of(other, orders[taker + PRICE])
-    while counters[INCOMING] == taker and best_rank(s, other) <= reach:
-        maker = s.pages[best_level(s, other) + HEAD]
+    best = other * SIDE_WIDTH
+    sides = s.sides
+    pages = s.pages
+    while counters[INCOMING] == taker and sides[best + BEST_RANK] <= reach:
+        maker = pages[sides[best + BEST_LEVEL] + HEAD]
         lots = orders[maker + LOTS] if orders[maker + LOTS] < orders[taker + LOTS] else orders[taker + LOTS]
         if terms & BUDGET_FLAG:
             affordable = affordable_lots(s, taker, orders[maker + PRICE])
@@ -100,6 +107,9 @@ def finish(s: State, taker: i64) -> None:
     orders = s.orders
     if cannot_rest(orders[taker + ORDER_TERMS]):
         remove(s, taker, REMOVED_IOC)
+        return
+    if not can_open_level(s, orders[taker + BOOK_SIDE], orders[taker + PRICE]):
+        remove(s, taker, REMOVED_PRICE_LEVELS)
         return
     rest(s, taker)
     head = event_head(ORDER_RESTED, orders[taker + BOOK_SIDE])

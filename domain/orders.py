@@ -6,7 +6,6 @@ from mypy_extensions import i64
 
 from domain.columns import (
     BASE_ASSET,
-    BASE_WALLET,
     BOOK_SIDE,
     CLIENT_ID,
     ENTRIES,
@@ -18,21 +17,37 @@ from domain.columns import (
     ORDER_TERMS,
     OWNER,
     PAID_AHEAD,
+    PAYING_WALLET,
+    PLACE_UNIT,
     PRICE,
     QUOTE_ASSET,
-    QUOTE_WALLET,
+    RECEIVING_WALLET,
 )
 from domain.expiries import schedule, unschedule
 from domain.funds import hold, hold_now, instrument_of, release_all, release_excess, settle, wallet
+from domain.index import insert, remove_entry
 from domain.slots import delist, dequeue, enlist, enqueue, free_slot, take_lots, take_slot
 from domain.state import State
-from domain.table import delete, put
+from domain.table import mix
 
 
 def enter(
-    s: State, account: i64, book_side: i64, price_ticks: i64, lots: i64, terms: i64, client_id: i64, amount: i64, expires_ns: i64
+    s: State,
+    account: i64,
+    book_side: i64,
+    price_ticks: i64,
+    lots: i64,
+    terms: i64,
+    client_id: i64,
+    amount: i64,
+    expires_ns: i64,
+    quote: i64,
+    base: i64,
 ) -> i64:
-    """Make an accepted order: a slot, a number, its hold of *amount* minor units. It is incoming until it rests. Returns its row."""
+    """Make an accepted order: a slot, a number, its hold of *amount* minor units. It is incoming until it rests. Returns its row.
+
+    quote, base  the account's wallets, as find_pair found them
+    """
     order = take_slot(s)
     orders = s.orders
     orders[order + OWNER] = account
@@ -42,15 +57,29 @@ def enter(
     orders[order + ORDER_TERMS] = terms
     orders[order + CLIENT_ID] = client_id
     orders[order + PAID_AHEAD] = 0
-    instrument = instrument_of(book_side)
-    orders[order + QUOTE_WALLET] = wallet(s, account, s.instruments[instrument + QUOTE_ASSET])
-    orders[order + BASE_WALLET] = wallet(s, account, s.instruments[instrument + BASE_ASSET])
+    set_wallets(s, order, quote, base)
     hold(s, order, amount)
     s.counters[ENTRIES] += 1
     if expires_ns != 0:
         schedule(s, order, expires_ns, s.counters[ENTRIES])
     s.counters[INCOMING] = order
     return order
+
+
+def set_wallets(s: State, order: i64, quote: i64, base: i64) -> None:
+    """The wallets an order pays from and receives into: quote and base for a buy, base and quote for a sell. Opened when missing (0)."""
+    orders = s.orders
+    book_side = orders[order + BOOK_SIDE]
+    if quote == 0:
+        quote = wallet(s, orders[order + OWNER], s.instruments[instrument_of(book_side) + QUOTE_ASSET])
+    if base == 0:
+        base = wallet(s, orders[order + OWNER], s.instruments[instrument_of(book_side) + BASE_ASSET])
+    if book_side & 1:
+        orders[order + PAYING_WALLET] = base
+        orders[order + RECEIVING_WALLET] = quote
+    else:
+        orders[order + PAYING_WALLET] = quote
+        orders[order + RECEIVING_WALLET] = base
 
 
 def leave(s: State, order: i64) -> i64:
@@ -66,8 +95,10 @@ def forget(s: State, order: i64) -> None:
     """Free an order that is in no queue and holds nothing."""
     if s.counters[INCOMING] == order:
         s.counters[INCOMING] = 0
-    unschedule(s, order)
-    if s.orders[order + ORDER_TERMS] & LISTED_FLAG:
+    terms = s.orders[order + ORDER_TERMS]
+    if terms >= PLACE_UNIT:
+        unschedule(s, order)
+    if terms & LISTED_FLAG:
         delist(s, order)
     free_slot(s, order)
 
@@ -117,9 +148,9 @@ def rename(s: State, order: i64, client_id: i64) -> None:
     if orders[order + CLIENT_ID] == client_id:
         return
     if orders[order + CLIENT_ID] != 0:
-        delete(s.client_ids, orders[order + OWNER], orders[order + CLIENT_ID])
+        remove_entry(s.client_ids, mix(orders[order + OWNER], orders[order + CLIENT_ID]), order)
     orders[order + CLIENT_ID] = client_id
-    put(s.client_ids, orders[order + OWNER], client_id, order)
+    insert(s.client_ids, mix(orders[order + OWNER], client_id), order)
 
 
 def reenter(s: State, order: i64, price_ticks: i64, lots: i64) -> i64:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from mypy_extensions import i64
@@ -111,22 +112,20 @@ def book(partition: Partition, instrument: int) -> tuple[list[Resting], list[Res
     """(buys, sells) of an instrument, best price first, in queue order."""
     if not 0 < instrument <= partition.state.counters[INSTRUMENT_TOP]:
         return [], []
-    return queue(partition, instrument * 2), queue(partition, instrument * 2 + 1)
+    return list(queue(partition, instrument * 2)), list(queue(partition, instrument * 2 + 1))
 
 
-def queue(partition: Partition, book_side: i64) -> list[Resting]:
-    """The orders of one side, best price first, in queue order."""
+def queue(partition: Partition, book_side: i64) -> Iterator[Resting]:
+    """The orders of one side (instrument * 2 + side), best price first, in queue order."""
     s = partition.state
-    found: list[Resting] = []
     rank = best_rank(s, book_side)
     while rank != NO_RANK:
         order = s.pages[level_at(s, book_side, rank) + HEAD]
         while order != 0:
             o = s.orders
-            found.append(Resting(o[order + NUMBER], o[order + OWNER], o[order + PRICE], o[order + LOTS], o[order + CLIENT_ID]))
+            yield Resting(o[order + NUMBER], o[order + OWNER], o[order + PRICE], o[order + LOTS], o[order + CLIENT_ID])
             order = o[order + LATER]
         rank = next_level(s, book_side, rank)
-    return found
 
 
 def balances(partition: Partition, account: int) -> dict[int, tuple[int, int]]:

@@ -36,9 +36,10 @@ from domain.columns import (
     SLOT_MASK,
     TAIL,
 )
+from domain.index import insert, remove_entry, row_at, seek, steps_to
 from domain.ladder import close_level, open_level
 from domain.state import State
-from domain.table import delete, get, put
+from domain.table import mix
 
 
 def take_slot(s: State) -> i64:
@@ -84,8 +85,19 @@ def find_number(s: State, number: i64) -> i64:
 
 
 def find_client_id(s: State, account: i64, client_id: i64) -> i64:
-    """Row of the account's live order with this client order id, 0 when there is none."""
-    return get(s.client_ids, account, client_id)
+    """Row of the account's live order with this client order id; 0 when there is none; -1 when there is none and no place for one."""
+    index = s.client_ids
+    orders = s.orders
+    hashed = mix(account, client_id)
+    place = seek(index, hashed, 0)
+    while place >= 0 and index[place] != 0:
+        order = row_at(index, place)
+        if orders[order + CLIENT_ID] == client_id and orders[order + OWNER] == account:
+            return order
+        place = seek(index, hashed, steps_to(index, hashed, place) + 1)
+    if place < 0:
+        return -1
+    return 0
 
 
 def enlist(s: State, order: i64) -> None:
@@ -102,7 +114,7 @@ def enlist(s: State, order: i64) -> None:
     s.accounts[row + NEWEST] = order
     s.accounts[row + OPEN_ORDERS] += 1
     if orders[order + CLIENT_ID] != 0:
-        put(s.client_ids, account, orders[order + CLIENT_ID], order)
+        insert(s.client_ids, mix(account, orders[order + CLIENT_ID]), order)
 
 
 def delist(s: State, order: i64) -> None:
@@ -119,7 +131,7 @@ def delist(s: State, order: i64) -> None:
         orders[older + NEWER] = newer
     s.accounts[row + OPEN_ORDERS] -= 1
     if orders[order + CLIENT_ID] != 0:
-        delete(s.client_ids, orders[order + OWNER], orders[order + CLIENT_ID])
+        remove_entry(s.client_ids, mix(orders[order + OWNER], orders[order + CLIENT_ID]), order)
 
 
 def enqueue(s: State, order: i64) -> None:

@@ -35,6 +35,7 @@ from domain.columns import (
     WALLET_WIDTH,
 )
 from domain.events import EVENT_WORDS
+from domain.index import SMALLEST_INDEX, index_with_room, make_index
 from domain.table import SMALLEST, make, with_room
 from domain.verbs import ACCOUNT_OPEN
 from domain.wellformed import bounds
@@ -79,7 +80,7 @@ class State:
         self.sessions: vec[i64] = vec[i64]([0] * (4 * SESSION_WIDTH))
         self.outcomes: vec[i64] = vec[i64]([0] * 0)
         self.ids: vec[i64] = vec[i64]([0] * 0)
-        self.client_ids: vec[i64] = make(SMALLEST)
+        self.client_ids: vec[i64] = make_index(SMALLEST_INDEX)
         self.wallet_index: vec[i64] = make(SMALLEST)
         self.page_index: vec[i64] = make(SMALLEST)
         self.nodes: vec[i64] = make(SMALLEST)
@@ -142,7 +143,7 @@ def reserve(s: State) -> None:
         s.pages = widened(s.pages, (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH)
     if i64(len(s.expiries)) < (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH:
         s.expiries = widened(s.expiries, (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH)
-    s.client_ids = with_room(s.client_ids, RESERVE_EVERY)
+    s.client_ids = index_with_room(s.client_ids, RESERVE_EVERY)
     s.wallet_index = with_room(s.wallet_index, 2 * RESERVE_EVERY)
     s.page_index = with_room(s.page_index, RESERVE_EVERY)
     s.nodes = with_room(s.nodes, TREE_DEPTH * RESERVE_EVERY)

@@ -19,6 +19,7 @@ from domain.columns import (
     FEE_WALLET,
     FIRST_WALLET,
     GROUP,
+    HIGHER_RATE,
     INSTRUMENT_TOP,
     INSTRUMENT_WIDTH,
     LOT_SIZE,
@@ -55,7 +56,7 @@ from domain.events import (
     INSTRUMENT_LISTED,
     INSTRUMENT_STATE_CHANGED,
 )
-from domain.funds import available, post, wallet
+from domain.funds import find_wallet, post, wallet
 from domain.refusal import refuse
 from domain.state import State, emit, reserve_account, reserve_asset, reserve_instrument
 from domain.verbs import (
@@ -115,6 +116,9 @@ def add_instrument(s: State, commands: bytes, row: i64) -> None:
     instruments[place + VALUE_BOUND] = word(commands, row, 12) // (units & MAX_PRICE_TICKS)
     instruments[place + MAKER_RATE] = rates & 1048575
     instruments[place + TAKER_RATE] = rates >> 20
+    instruments[place + HIGHER_RATE] = rates & 1048575
+    if rates >> 20 > rates & 1048575:
+        instruments[place + HIGHER_RATE] = rates >> 20
     instruments[place + DAY_END] = word(commands, row, 15)
     instruments[place + SYMBOL] = word(commands, row, 6)
     instruments[place + TICK_SIZE] = word(commands, row, 8)
@@ -235,7 +239,10 @@ def withdraw(s: State, commands: bytes, row: i64) -> None:
     amount = word(commands, row, AMOUNT)
     if not is_known(s, account) or not is_not_closed(s, account):
         return
-    usable = available(s, account, asset)
+    row_of = find_wallet(s, account, asset)
+    usable: i64 = 0
+    if row_of != 0:
+        usable = s.wallets[row_of + AVAILABLE]
     if amount > usable:
         refuse(s, rules.INSUFFICIENT_FUNDS, usable, amount)
         return
@@ -253,7 +260,7 @@ def move_funds(s: State, account: i64, asset: i64, amount: i64) -> i64:
     """Mutator: add a signed amount to the available balance and to the asset's supply. Returns the available balance after it."""
     reserve_asset(s, asset)
     row = wallet(s, account, asset)
-    post(s, row, AVAILABLE, amount)
+    post(s, s.wallets, row + AVAILABLE, amount)
     s.posted -= amount
     s.supplies[asset] += amount
     assert s.wallets[row + AVAILABLE] >= 0 and s.supplies[asset] >= 0, "nothing goes out that is not there"

@@ -25,6 +25,7 @@ from domain.verbs import (
     CANCEL_ORDER,
     CHANGE_ACCOUNT,
     CLIENT_ORDER_ID,
+    COMMAND_BYTES,
     COMMAND_WORDS,
     EXPIRES_NS,
     GTD,
@@ -107,30 +108,42 @@ def malformed_word(table: vec[i64], commands: bytes, row: i64) -> i64:
     return first
 
 
+def malformed_rows(commands: bytes) -> list[tuple[int, int]]:
+    """(row, first wrong word) of every malformed row of a batch, ascending; [] is the usual answer."""
+    table = bounds()
+    found: list[tuple[int, int]] = []
+    row: i64 = 0
+    end: i64 = len(commands)
+    while row < end:
+        wrong = malformed_word(table, commands, row)
+        if wrong != WELL_FORMED:
+            found.append((row // COMMAND_BYTES, wrong))
+        row += COMMAND_BYTES
+    return found
+
+
 def is_plain_order(commands: bytes, row: i64) -> bool:
     """Surely a well-formed NewOrder? The short form of the same rules, for the row that is almost every row."""
+    received_ns = word(commands, row, RECEIVED_NS)
+    session = word(commands, row, SESSION)
+    sequence = word(commands, row, SEQUENCE)
+    price_ticks = word(commands, row, PRICE_TICKS)
+    lots = word(commands, row, QUANTITY_LOTS)
+    amount = word(commands, row, AMOUNT)
     terms = word(commands, row, TERMS)
-    expires = word(commands, row, EXPIRES_NS)
-    unnamed = word(commands, row, ORDER) | word(commands, row, NEW_CLIENT_ORDER_ID) | word(commands, row, 14) | word(commands, row, 15)
-    signs = (
-        word(commands, row, RECEIVED_NS)
-        | word(commands, row, SESSION)
-        | word(commands, row, CLIENT_ORDER_ID)
-        | word(commands, row, PRICE_TICKS)
-        | word(commands, row, QUANTITY_LOTS)
-        | word(commands, row, AMOUNT)
-    )
+    none = word(commands, row, ORDER) | word(commands, row, EXPIRES_NS)
+    none |= word(commands, row, NEW_CLIENT_ORDER_ID) | word(commands, row, 14) | word(commands, row, 15)
+    signs = received_ns | session | sequence | price_ticks | lots | amount | terms | word(commands, row, CLIENT_ORDER_ID)
     return (
-        unnamed == 0
+        none == 0
         and signs >= 0
-        and word(commands, row, RECEIVED_NS) <= MAX_TIME_NS
-        and (word(commands, row, SEQUENCE) > 0 or (word(commands, row, SEQUENCE) == 0 and word(commands, row, SESSION) == 0))
+        and (sequence > 0 or session == 0)
         and word(commands, row, ACCOUNT) > 0
         and word(commands, row, INSTRUMENT) > 0
-        and word(commands, row, PRICE_TICKS) <= MAX_PRICE_TICKS
-        and word(commands, row, QUANTITY_LOTS) <= MAX_QUANTITY_LOTS
-        and word(commands, row, AMOUNT) <= MAX_AMOUNT
-        and expires == 0
+        and received_ns <= MAX_TIME_NS
+        and price_ticks <= MAX_PRICE_TICKS
+        and lots <= MAX_QUANTITY_LOTS
+        and amount <= MAX_AMOUNT
         and are_order_terms(terms)
         and (terms >> 2) & 7 != GTD
     )
