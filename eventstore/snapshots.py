@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from eventstore.durable import sync_folder
 from eventstore.ports import Snapshot, StoreFailed
 
 _LOG: Final = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class FileSnapshots:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             new.unlink(missing_ok=True)
             raise StoreFailed(str(path), str(error)) from error
@@ -97,12 +98,3 @@ def _digest(header: bytes, state: bytes) -> bytes:
     sha = hashlib.sha256(header)
     sha.update(state)
     return sha.digest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in *folder* durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -18,38 +18,8 @@ from typing import Final
 
 from eventstore.blocks import Block, Head, after, digest, genesis, verify
 from eventstore.ports import Damaged, Fenced, NewerSchema, OutcomeUnknown, StoreFailed
+from eventstore.sqlite_schema import CHECKPOINT_PAGES, PAGE_BYTES, SCHEMA, SCHEMA_VERSION, create, row_id
 
-SCHEMA_VERSION: Final = 1
-# A block's row is numbered partition * 2^40 + seq, so that block follows block in the file and no index repeats the number.
-SEQ_BITS: Final = 40
-# 150-300 KB blocks, synchronous=FULL: 16 KiB pages 0.65 ms an append, 4 KiB 1.0, 64 KiB 0.75; a longer log between checkpoints
-# gains nothing and makes the slowest append slower (4 MiB: 4 ms, 16 MiB: 12 ms).
-PAGE_BYTES: Final = 16_384
-CHECKPOINT_PAGES: Final = 256
-
-_SCHEMA: Final = (
-    """CREATE TABLE head (
-    part INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
-    next_event INTEGER NOT NULL, time_ns INTEGER NOT NULL
-) STRICT""",
-    """CREATE TABLE blocks (
-    id INTEGER PRIMARY KEY,
-    part INTEGER GENERATED ALWAYS AS (id >> 40), seq INTEGER GENERATED ALWAYS AS (id & 0xffffffffff),
-    epoch INTEGER NOT NULL, first_event INTEGER NOT NULL, event_count INTEGER NOT NULL, command_count INTEGER NOT NULL,
-    time_ns INTEGER NOT NULL, schema_version INTEGER NOT NULL, inputs BLOB NOT NULL,
-    prev_hash BLOB NOT NULL, hash BLOB NOT NULL, payload BLOB NOT NULL
-) STRICT""",
-    """CREATE TRIGGER a_block_never_changes BEFORE UPDATE ON blocks BEGIN SELECT RAISE(ABORT, 'a block never changes'); END""",
-    """CREATE TRIGGER a_block_is_never_removed BEFORE DELETE ON blocks BEGIN SELECT RAISE(ABORT, 'a block is never removed'); END""",
-    """CREATE TRIGGER a_block_is_added_once_as_the_head BEFORE INSERT ON blocks
-WHEN EXISTS (SELECT 1 FROM blocks WHERE id = NEW.id)
-  OR NOT EXISTS (SELECT 1 FROM head WHERE (part << 40) + seq = NEW.id AND part = NEW.id >> 40 AND epoch = NEW.epoch AND hash = NEW.hash)
-BEGIN SELECT RAISE(ABORT, 'a block is added once, as the head'); END""",
-    """CREATE TRIGGER a_head_only_advances BEFORE UPDATE ON head
-WHEN NEW.part <> OLD.part OR NEW.epoch < OLD.epoch OR NEW.seq < OLD.seq OR NEW.seq > OLD.seq + 1
-BEGIN SELECT RAISE(ABORT, 'a head only advances'); END""",
-    """CREATE TRIGGER a_head_is_never_removed BEFORE DELETE ON head BEGIN SELECT RAISE(ABORT, 'a head is never removed'); END""",
-)
 _CLAIM: Final = "INSERT INTO head VALUES (?, 1, 0, ?, 0, 0) ON CONFLICT (part) DO UPDATE SET epoch = epoch + 1"
 _ADVANCE: Final = "UPDATE head SET seq = ?, hash = ?, next_event = ?, time_ns = ? WHERE part = ? AND epoch = ? AND seq = ? AND hash = ?"
 _ADD: Final = (
@@ -90,7 +60,7 @@ class SqliteLog:
         self._lock = threading.Lock()
         with self._errors():
             if not read_only and not self._path.exists():
-                _create(self._path)
+                create(self._path)
             self._check_whole()
             self._db = self._connect("ro" if read_only else "rw")
             try:
@@ -121,7 +91,7 @@ class SqliteLog:
         with self._transaction(block.partition, block.seq):
             advance = (new.seq, new.hash, new.next_event, new.time_ns, block.partition, block.epoch, block.seq - 1, block.prev_hash)
             if self._db.execute(_ADVANCE, advance).rowcount == 1:
-                self._db.execute(_ADD, (_row(block.partition, block.seq), *astuple(block)[2:]))
+                self._db.execute(_ADD, (row_id(block.partition, block.seq), *astuple(block)[2:]))
                 self._commit(block)
             elif _block(self._db, block.partition, block.seq) != block:  # equal: an earlier attempt of ours, which is durable
                 head = _head(self._db, block.partition)
@@ -148,7 +118,7 @@ class SqliteLog:
         with self._errors(), closing(self._connect("ro")) as db:
             found = {int(part) for (part,) in db.execute("SELECT part FROM head")}
             part = -1
-            while row := db.execute("SELECT id >> 40 FROM blocks WHERE id >= ? ORDER BY id LIMIT 1", (_row(part + 1, 0),)).fetchone():
+            while row := db.execute("SELECT id >> 40 FROM blocks WHERE id >= ? ORDER BY id LIMIT 1", (row_id(part + 1, 0),)).fetchone():
                 part = row[0]
                 found.add(part)
             return sorted(found)
@@ -183,7 +153,7 @@ class SqliteLog:
         if version > SCHEMA_VERSION:
             raise NewerSchema(str(self._path), version, SCHEMA_VERSION)
         found = {row[0] for row in self._db.execute("SELECT sql FROM sqlite_schema")}
-        if version != SCHEMA_VERSION or found != {statement.encode() for statement in _SCHEMA}:
+        if version != SCHEMA_VERSION or found != {statement.encode() for statement in SCHEMA}:
             raise Damaged(None, None, f"{self._path} does not have the tables and triggers of a record")
 
     @contextmanager
@@ -224,32 +194,8 @@ class SqliteLog:
             raise Damaged(partition, seq, f"{self._path}: {error.object!r}") from error
 
 
-def _create(path: Path) -> None:
-    """Make an empty record under another name, then give it its own: a file of this name is always a whole record."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
-    with closing(sqlite3.connect(new, isolation_level=None)) as db:
-        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("BEGIN")
-        for statement in _SCHEMA:
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    try:
-        os.link(new, path)
-    except FileExistsError:
-        pass  # another process was first, and its record is as good
-    finally:
-        new.unlink()
-
-
-def _row(partition: int, seq: int) -> int:
-    return (partition << SEQ_BITS) + seq
-
-
 def _block(db: sqlite3.Connection, partition: int, seq: int) -> Block | None:
-    row = db.execute(_BLOCK, (_row(partition, seq),)).fetchone()
+    row = db.execute(_BLOCK, (row_id(partition, seq),)).fetchone()
     if row is not None and tuple(map(type, row)) != _BLOCK_TYPES:
         raise Damaged(partition, seq, "a column has another type than was stored")
     return None if row is None else Block(*row)
@@ -265,8 +211,10 @@ def _present(db: sqlite3.Connection, partition: int, seq: int) -> Block:
 def _head(db: sqlite3.Connection, partition: int) -> Head:
     """The head row, which must agree with the last block. Inside a transaction, so that both are of one moment."""
     row = db.execute(_HEAD, (partition,)).fetchone()
-    last = db.execute("SELECT max(id) FROM blocks WHERE id BETWEEN ? AND ?", (_row(partition, 0), _row(partition + 1, 0) - 1)).fetchone()[0]
-    last_seq = 0 if last is None else last - _row(partition, 0)
+    last = db.execute(
+        "SELECT max(id) FROM blocks WHERE id BETWEEN ? AND ?", (row_id(partition, 0), row_id(partition + 1, 0) - 1)
+    ).fetchone()[0]
+    last_seq = 0 if last is None else last - row_id(partition, 0)
     if row is None and last_seq == 0:
         return genesis(partition)
     if row is None or tuple(map(type, row)) != _HEAD_TYPES:
