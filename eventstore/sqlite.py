@@ -3,6 +3,10 @@
 WAL with synchronous=FULL: a block is on the disk when append returns. One writer per partition, proved by the UPDATE of the
 head, which finds its row only in the epoch, seq and hash on which the block was sealed. Triggers keep everyone, us too, from
 changing or removing a block. Reading takes a connection of its own, so it neither waits for writing nor delays it.
+
+What SQLite cannot tell: a write-ahead log (-wal) that was damaged before it was copied into the file ends there, as after a power
+cut. The record is then whole but shorter, and only who saw more of it (a view, a snapshot, a client) can say so: reading from
+beyond the end is Damaged. So a copy of a record in use is the file and its log together.
 """
 
 from __future__ import annotations

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from eventstore.blocks import Block, after, genesis
+from eventstore.blocks import Block, after, digest, genesis
 from eventstore.ports import BlockLog, Damaged, Fenced
 from tests.contracts.record import LOGS, Open, block_after
 
@@ -82,6 +83,19 @@ def test_reading_from_beyond_the_end_is_damage(log: BlockLog) -> None:
     written(log, 1, 3)
     with pytest.raises(Damaged, match="partition 1, block 4: missing; the record ends with block 3"):
         list(log.read(1, 4))
+
+
+def test_reading_verifies_the_chain(log: BlockLog) -> None:
+    """Whatever a writer that went wrong has sealed: its hash is right, its place is not."""
+    first = block_after(log.claim(1))
+    unsealed = replace(block_after(after(first)), first_event=7)
+    wrong = replace(unsealed, hash=digest(unsealed))
+    log.append(first)
+    log.append(wrong)
+    reading = log.read(1)
+    assert next(reading) == first
+    with pytest.raises(Damaged, match="partition 1, block 2: first event is 7, the block before ends before 1"):
+        next(reading)
 
 
 def test_appending_the_same_block_again_changes_nothing(log: BlockLog) -> None:
