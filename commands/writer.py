@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import nullcontext, suppress
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
@@ -83,16 +84,18 @@ class Writer:
     def write_all(self, batches: Iterable[bytes], on_committed: Callable[[Committed], None] | None = None) -> None:
         """Write *batches* in order, waiting for room instead of raising Full; all are committed when this returns.
 
-        on_committed is called in this thread for each, in order. Raises as submit and its future do, after the batches
-        before the failing one were reported.
+        on_committed is called in this thread for each that is, in order, also when one after it fails or *batches* raises.
+        Raises as submit and its futures do.
         """
         flight: deque[Future[Committed]] = deque()
-        for batch in batches:
-            flight.append(self._put(batch, NO_INPUTS, wait=True))
-            while flight and flight[0].done():
+        try:
+            for batch in batches:
+                flight.append(self._put(batch, NO_INPUTS, wait=True))
+                while flight and flight[0].done():
+                    _report(flight.popleft(), on_committed)
+        finally:
+            while flight:
                 _report(flight.popleft(), on_committed)
-        while flight:
-            _report(flight.popleft(), on_committed)
 
     @property
     def partition(self) -> Partition:
@@ -111,21 +114,18 @@ class Writer:
         return queries.last_sequence(self.partition, session)
 
     def close(self) -> None:
-        """Take nothing more, commit what was taken, keep a snapshot. Raises Stopped when the writer had failed."""
+        """Take nothing more, commit what was taken, keep a snapshot. Raises what stopped the writer, if anything did."""
         self._inbox.close()
         self._thread.join()
         if self._failure is not None:
-            raise Stopped(self._number, self._failure) from self._failure
+            raise self._failure
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
+        with nullcontext() if error is None else suppress(Exception):  # the first error is the one to see
             self.close()
-        except Stopped:
-            if error is None:
-                raise
 
     def _put(self, rows: bytes, inputs: Inputs, *, wait: bool) -> Future[Committed]:
         size = len(rows) // COMMAND_BYTES
