@@ -425,9 +425,14 @@ def test_leaving_the_block_raises_what_stopped_the_writer(log: HeldLog) -> None:
 
 
 def test_leaving_the_block_at_an_error_shows_that_one(log: HeldLog) -> None:
+    def leave() -> None:
+        with Writer(log, MemorySnapshots(), PARTITION) as writer:
+            writer.submit(SETUP)
+            raise ZeroDivisionError
+
     log.fails = StoreFailed("the file", "disk full")
-    with pytest.raises(ZeroDivisionError), Writer(log, MemorySnapshots(), PARTITION) as writer:
-        1 // len(writer.submit(SETUP).cancelled() * [0])
+    with pytest.raises(ZeroDivisionError):
+        leave()
 
 
 def test_closing_commits_what_was_taken_and_takes_no_more(writer: Writer, log: HeldLog) -> None:
