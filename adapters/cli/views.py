@@ -9,6 +9,7 @@ from typing import Any
 from adapters.cli.output import Answer, Table
 from adapters.decimals import from_lots, from_minor, from_ticks
 from adapters.directory import Directory
+from adapters.names import BadName
 from adapters.times import from_ns
 from commands.messages import Event
 from domain import queries
@@ -17,6 +18,7 @@ from domain.queries import Instrument, Resting
 from domain.rules import RULES
 from domain.verbs import INSTRUMENT_STATES
 from replay.explain import Explained
+from replay.travel import NotInRecord
 
 RULE_BY_NAME = {rule.name: rule for rule in RULES}
 SAID = {"OrderAccepted": "accepted", "OrderRested": "resting", "OrderCancelled": "cancelled"}
@@ -32,12 +34,14 @@ def levels(partition: Partition, listed: Instrument, depth: int) -> Answer:
     sides = [[_level(listed, level) for level in _by_price(orders)][:depth] for orders in queries.book(partition, listed.instrument)]
     fields = {"symbol": listed.symbol, "state": INSTRUMENT_STATES[listed.state], **as_of(partition), "buys": sides[0], "sells": sides[1]}
     rows = [
-        ((buy or {}).get("orders", ""), (buy or {}).get("quantity", ""), (buy or {}).get("price", ""))
-        + ((sell or {}).get("price", ""), (sell or {}).get("quantity", ""), (sell or {}).get("orders", ""))
-        for buy, sell in zip_longest(*sides)
+        (*_cells(buy, "orders", "quantity", "price"), *_cells(sell, "price", "quantity", "orders")) for buy, sell in zip_longest(*sides)
     ]
     table = Table(("orders", "bid size", "bid", "ask", "ask size", "orders "), rows, f"{listed.symbol}, {INSTRUMENT_STATES[listed.state]}")
     return Answer(fields, [table])
+
+
+def _cells(level: dict[str, Any] | None, *names: str) -> tuple[object, ...]:
+    return tuple(level[name] if level else "" for name in names)
 
 
 def _by_price(orders: list[Resting]) -> list[list[Resting]]:
@@ -74,7 +78,9 @@ def queue(partition: Partition, directory: Directory, listed: Instrument) -> tup
 
 
 def balances(partition: Partition, directory: Directory, account: int) -> Answer:
-    """What one account has."""
+    """What one account has. Raises BadName when it was never opened."""
+    if queries.account(partition, account) is None:
+        raise BadName(f"no account {account} was opened in partition {partition.number}; open one with `outcry open`")
     rows = []
     for asset, (available, held) in sorted(queries.balances(partition, account).items()):
         name, shown = directory.money(asset, available)
@@ -127,13 +133,7 @@ def _sentence(directory: Directory, listed: Instrument | None, event: Event) -> 
         money, fee = directory.money(listed.quote_asset, int(field["taker_fee"]))
         maker = directory.names.account_name(int(field["maker_account"]))
         return f"traded {at} with {maker} (order {field['maker_order']}), fee {fee} {money}"
-    words = {
-        "OrderAccepted": "accepted",
-        "OrderRested": "resting",
-        "OrderCancelled": "cancelled",
-        "OrderRemoved": f"removed ({field.get('reason')})",
-    }
-    said = words.get(event.kind, event.kind)
+    said = f"removed ({field['reason']})" if event.kind == "OrderRemoved" else SAID.get(event.kind, event.kind)
     return f"{said}: order {field['order']}, {at}" if "order" in field else f"{said}: {at}"
 
 
@@ -154,7 +154,9 @@ def _top(partition: Partition, listed: Instrument) -> dict[str, Any]:
 
 
 def life(directory: Directory, explained: list[Explained]) -> tuple[list[dict[str, Any]], Table]:
-    """What became of an order, an event a row, with who was ahead of it when it rested or met another."""
+    """What became of an order, an event a row, with who was ahead of it when it rested or met another. Raises NotInRecord for nothing."""
+    if not explained:
+        raise NotInRecord("the order was accepted after that moment; name a later one")
     numbers = {listed.instrument: listed for listed in directory.instruments.values()}
     rows = [_lived(numbers[each.lived.happened.fields["instrument"]], each) for each in explained]
     return rows, Table(

@@ -98,6 +98,9 @@ def test_a_moment_shows_book_account_and_the_life_of_an_order(market: Outcry) ->
         (("--to-seq", 1, "--to-event", 1), "name one of"),
         (("--reexecute", "--to-seq", 1), "takes none of the other options"),
         (("--order", 1), "never accepted an order 1"),
+        (("--order", 2**53 + 2**24 + 1, "--to-event", 0), "accepted after that moment"),
+        (("--account", 4000), "no account 4000 was opened"),
+        (("--account", "nobody"), "no account 'nobody'"),
         (("--book", "NONE"), "no instrument 'NONE'"),
     ],
 )
