@@ -48,7 +48,7 @@ def encode(rows: bytes, *, skip_malformed: bool = False) -> bytes:
 def decode(batch: bytes) -> Batch:
     """The rows of *batch*. Raises BadBatch on whatever encode would not make, and on malformed rows unless it asks to skip them."""
     flags, rows = _opened(batch)
-    malformed = tuple(wellformed.check(np.frombuffer(rows, "<i8").reshape(-1, COMMAND_WORDS)))
+    malformed = tuple(wellformed.check(rows))
     if not malformed:
         return Batch(rows, ())
     if not flags & SKIP_MALFORMED:
