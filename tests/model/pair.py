@@ -8,7 +8,7 @@ from domain import audit, queries
 from domain import verbs as v
 from domain.partition import Partition
 from tests.market import Event, decode, per_command, show
-from tests.model.commands import opening, resolve
+from tests.model.commands import Flow, resolve
 from tests.model.reference import VENUE, Model
 
 PARTITION = 7
@@ -16,15 +16,15 @@ STORY_COMMANDS = 60
 
 
 class Pair:
-    """Both after the opening of `tests.model.commands`."""
+    """Both after the opening of a flow."""
 
-    def __init__(self) -> None:
+    def __init__(self, flow: Flow) -> None:
         self.engine = Partition(PARTITION)
         self.model = Model(PARTITION)
         self.accepted: list[int] = []  # order numbers, in the order of acceptance
         self.log: list[bytes] = []  # rows executed
         self.blocks: list[tuple[bytes, bytes]] = []  # (commands, events) of each batch
-        for command in opening():
+        for command in flow.opening:
             assert self.step(command)[0].name != "CommandRefused", show(command)
 
     def step(self, command: bytes) -> list[Event]:

@@ -12,13 +12,14 @@ from domain import audit
 from domain.partition import Partition
 from tests.model.commands import commands, seeded
 from tests.model.pair import PARTITION, Pair
+from tests.model.small_market import SMALL
 
 
-@given(st.lists(st.lists(commands(), min_size=1, max_size=12), max_size=6))
+@given(st.lists(st.lists(commands(SMALL), min_size=1, max_size=12), max_size=6))
 @settings(max_examples=40)
 def test_apply_rebuilds_what_execute_did(batches: list[list[bytes]]) -> None:
     """Hypothesis shrinks a difference to the block that shows it."""
-    pair = Pair()
+    pair = Pair(SMALL)
     for batch in batches:
         pair.batch(batch)
     check_blocks(pair.blocks)
@@ -27,8 +28,8 @@ def test_apply_rebuilds_what_execute_did(batches: list[list[bytes]]) -> None:
 @pytest.mark.parametrize("seed", [11, 12])
 def test_apply_follows_a_long_flow(seed: int) -> None:
     """Blocks of 1 to 300 commands."""
-    pair, sizes = Pair(), random.Random(seed)
-    flow = list(seeded(seed, 6_000))
+    pair, sizes = Pair(SMALL), random.Random(seed)
+    flow = list(seeded(seed, 6_000, SMALL))
     while flow:
         size = sizes.choice((1, 3, 30, 300))
         pair.batch(flow[:size])
@@ -38,8 +39,8 @@ def test_apply_follows_a_long_flow(seed: int) -> None:
 
 def test_apply_does_not_care_where_blocks_are_cut() -> None:
     """One block of everything leaves the state of many blocks, and so does one command at a time."""
-    pair = Pair()
-    for command in seeded(13, 1_500):
+    pair = Pair(SMALL)
+    for command in seeded(13, 1_500, SMALL):
         pair.step(command)
     at_once, one_by_one = Partition(PARTITION), Partition(PARTITION)
     at_once.apply(b"".join(commands for commands, _ in pair.blocks), b"".join(events for _, events in pair.blocks))

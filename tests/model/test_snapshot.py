@@ -13,13 +13,14 @@ from domain.partition import Partition
 from domain.snapshot import BadSnapshot
 from tests.model.commands import commands, seeded
 from tests.model.pair import PARTITION, Pair
+from tests.model.small_market import SMALL
 
 
-@given(st.lists(commands(), max_size=30), st.lists(commands(), max_size=30))
+@given(st.lists(commands(SMALL), max_size=30), st.lists(commands(SMALL), max_size=30))
 @settings(max_examples=30)
 def test_restored_at_any_point_it_goes_on_with_the_same_events(before: list[bytes], after: list[bytes]) -> None:
     """The rest of the flow is compared with the model as well, so both engines cannot be wrong together."""
-    pair = Pair()
+    pair = Pair(SMALL)
     for command in before:
         pair.step(command)
     original, pair.engine = pair.engine, Partition.restore(pair.engine.snapshot())
@@ -35,11 +36,11 @@ def test_restored_at_any_point_it_goes_on_with_the_same_events(before: list[byte
 @pytest.mark.parametrize("seed", [21, 22])
 def test_a_market_restored_again_and_again_is_the_same_market(seed: int) -> None:
     """A snapshot of a restored state is the snapshot it was restored from, byte for byte."""
-    pair, moments = Pair(), random.Random(seed)
+    pair, moments = Pair(SMALL), random.Random(seed)
     untouched = Partition(PARTITION)
     for rows, _ in pair.blocks:
         untouched.execute(rows)
-    for command in seeded(seed, 4_000):
+    for command in seeded(seed, 4_000, SMALL):
         if moments.random() < 0.01:
             snapshot = pair.engine.snapshot()
             pair.engine = Partition.restore(snapshot)
@@ -66,8 +67,8 @@ def test_partitions_differ_by_number_alone() -> None:
 
 @pytest.fixture(scope="module")
 def snapshot() -> bytes:
-    pair = Pair()
-    for command in seeded(23, 300):
+    pair = Pair(SMALL)
+    for command in seeded(23, 300, SMALL):
         pair.step(command)
     return pair.engine.snapshot()
 
