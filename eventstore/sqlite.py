@@ -1,8 +1,8 @@
 """The record in one SQLite file: the embedded profile.
 
-WAL with synchronous=FULL: a block is on the disk when append returns. One writer per partition, proved by the UPDATE of the
-head, which finds its row only in the epoch, seq and hash on which the block was sealed. Triggers keep everyone, us too, from
-changing or removing a block. Reading takes a connection of its own, so it neither waits for writing nor delays it.
+WAL with synchronous=FULL: a block is on the disk when append returns. One writer per partition, proved by the statement that adds a
+block, which succeeds only in the epoch and on the seq and hash on which the block was sealed. Triggers see to that, and keep
+everyone, us too, from changing or removing a block. Reading takes a connection of its own, so it neither waits for writing nor delays it.
 
 What SQLite cannot tell: a write-ahead log (-wal) that was damaged before it was copied into the file ends there, as after a power
 cut. The record is then whole but shorter, and only who saw more of it (a view, a snapshot, a client) can say so: reading from
@@ -22,10 +22,9 @@ from typing import Final
 
 from eventstore.blocks import Block, Head, after, digest, genesis, verify
 from eventstore.ports import Damaged, Fenced, NewerSchema, OutcomeUnknown, StoreFailed
-from eventstore.sqlite_schema import CHECKPOINT_PAGES, PAGE_BYTES, SCHEMA, SCHEMA_VERSION, create, row_id
+from eventstore.sqlite_schema import CHECKPOINT_PAGES, NOT_THE_HEAD, PAGE_BYTES, SCHEMA, SCHEMA_VERSION, create, row_id
 
 _CLAIM: Final = "INSERT INTO head VALUES (?, 1, 0, ?, 0, 0) ON CONFLICT (part) DO UPDATE SET epoch = epoch + 1"
-_ADVANCE: Final = "UPDATE head SET seq = ?, hash = ?, next_event = ?, time_ns = ? WHERE part = ? AND epoch = ? AND seq = ? AND hash = ?"
 _ADD: Final = (
     "INSERT INTO blocks (id, epoch, first_event, event_count, command_count, time_ns, schema_version, inputs, prev_hash, hash, payload)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -75,11 +74,16 @@ class SqliteLog:
 
     def claim(self, partition: int) -> Head:
         """See BlockLog."""
-        with self._transaction(partition, None):
-            _head(self._db, partition)
-            self._db.execute(_CLAIM, (partition, genesis(partition).hash))
-            claimed = _head(self._db, partition)
-            self._db.execute("COMMIT")
+        with self._lock, self._errors(partition):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                _head(self._db, partition)
+                self._db.execute(_CLAIM, (partition, genesis(partition).hash))
+                claimed = _head(self._db, partition)
+                self._db.execute("COMMIT")
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
         return claimed
 
     def head(self, partition: int) -> Head:
@@ -89,17 +93,19 @@ class SqliteLog:
             return _head(db, partition)
 
     def append(self, block: Block) -> None:
-        """See BlockLog."""
+        """See BlockLog. One statement, so one commit: the trigger that compares and moves the head is part of it."""
         assert block.hash == digest(block), "a block is sealed before it is appended"
-        new = after(block)
-        with self._transaction(block.partition, block.seq):
-            advance = (new.seq, new.hash, new.next_event, new.time_ns, block.partition, block.epoch, block.seq - 1, block.prev_hash)
-            if self._db.execute(_ADVANCE, advance).rowcount == 1:
+        with self._lock, self._errors(block.partition, block.seq):
+            try:
                 self._db.execute(_ADD, (row_id(block.partition, block.seq), *astuple(block)[2:]))
-                self._commit(block)
-            elif _block(self._db, block.partition, block.seq) != block:  # equal: an earlier attempt of ours, which is durable
-                head = _head(self._db, block.partition)
-                raise Fenced(block.partition, block.seq, block.epoch, head.seq, head.epoch)
+            except sqlite3.IntegrityError as error:
+                if str(error) != NOT_THE_HEAD:
+                    raise
+                self._own_earlier_attempt(block)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:  # the commit may have reached the disk before the failure
+                    raise OutcomeUnknown(block.partition, block.seq, f"{self._path}: {error.sqlite_errorname}, {error}") from error
+                raise
 
     def read(self, partition: int, after_seq: int = 0) -> Iterator[Block]:
         """See BlockLog. One statement per block: a slow reader holds no transaction open."""
@@ -160,24 +166,11 @@ class SqliteLog:
         if version != SCHEMA_VERSION or found != {statement.encode() for statement in SCHEMA}:
             raise Damaged(None, None, f"{self._path} does not have the tables and triggers of a record")
 
-    @contextmanager
-    def _transaction(self, partition: int, seq: int | None) -> Iterator[None]:
-        """Alone with the file; whatever the body does not commit is rolled back."""
-        with self._lock, self._errors(partition, seq):
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
-    def _commit(self, block: Block) -> None:
-        try:
-            self._db.execute("COMMIT")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:  # the commit may have reached the disk before the failure
-                raise OutcomeUnknown(block.partition, block.seq, f"{self._path}: {error.sqlite_errorname}, {error}") from error
-            raise
+    def _own_earlier_attempt(self, block: Block) -> None:
+        """*block* does not follow the head. That is well when it is in the record already; else raise Fenced."""
+        if _block(self._db, block.partition, block.seq) != block:
+            head = self.head(block.partition)
+            raise Fenced(block.partition, block.seq, block.epoch, head.seq, head.epoch)
 
     @contextmanager
     def _errors(self, partition: int | None = None, seq: int | None = None) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Final
 from eventstore.durable import sync_folder
 
 SCHEMA_VERSION: Final = 1
+NOT_THE_HEAD: Final = "a block follows the head it was sealed on"
 # A block's row is numbered partition * 2^40 + seq, so that block follows block in the file and no index repeats the number.
 SEQ_BITS: Final = 40
 # 150-300 KB blocks, synchronous=FULL: 16 KiB pages 0.65 ms an append, 4 KiB 1.0, 64 KiB 0.75; a longer log between checkpoints
@@ -33,10 +34,13 @@ SCHEMA: Final = (
 ) STRICT""",
     """CREATE TRIGGER a_block_never_changes BEFORE UPDATE ON blocks BEGIN SELECT RAISE(ABORT, 'a block never changes'); END""",
     """CREATE TRIGGER a_block_is_never_removed BEFORE DELETE ON blocks BEGIN SELECT RAISE(ABORT, 'a block is never removed'); END""",
-    """CREATE TRIGGER a_block_is_added_once_as_the_head BEFORE INSERT ON blocks
-WHEN EXISTS (SELECT 1 FROM blocks WHERE id = NEW.id)
-  OR NOT EXISTS (SELECT 1 FROM head WHERE (part << 40) + seq = NEW.id AND part = NEW.id >> 40 AND epoch = NEW.epoch AND hash = NEW.hash)
-BEGIN SELECT RAISE(ABORT, 'a block is added once, as the head'); END""",
+    # The compare-and-swap: adding a block is one statement, which moves the head or fails as a whole.
+    f"""CREATE TRIGGER a_block_follows_the_head BEFORE INSERT ON blocks BEGIN
+    SELECT RAISE(ABORT, '{NOT_THE_HEAD}') WHERE NOT EXISTS (SELECT 1 FROM head
+        WHERE part = NEW.id >> 40 AND epoch = NEW.epoch AND seq = (NEW.id & 0xffffffffff) - 1 AND hash = NEW.prev_hash);
+    UPDATE head SET seq = seq + 1, hash = NEW.hash, next_event = NEW.first_event + NEW.event_count, time_ns = NEW.time_ns
+        WHERE part = NEW.id >> 40;
+END""",  # noqa: S608  our own constant
     """CREATE TRIGGER a_head_only_advances BEFORE UPDATE ON head
 WHEN NEW.part <> OLD.part OR NEW.epoch < OLD.epoch OR NEW.seq < OLD.seq OR NEW.seq > OLD.seq + 1
 BEGIN SELECT RAISE(ABORT, 'a head only advances'); END""",

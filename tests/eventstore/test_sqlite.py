@@ -63,9 +63,16 @@ def test_a_commit_waits_for_the_disk(log: SqliteLog) -> None:
         ("UPDATE head SET part = 2", "a head only advances"),
         (
             "INSERT OR REPLACE INTO blocks SELECT id, epoch, 9, 9, 9, 9, 1, inputs, prev_hash, hash, payload FROM blocks WHERE seq = 3",
-            "added once",
+            "a block follows the head",
         ),
-        ("INSERT INTO blocks SELECT id + 1, epoch, 3, 1, 1, 4, 1, inputs, hash, hash, payload FROM blocks WHERE seq = 3", "added once"),
+        (
+            "INSERT INTO blocks SELECT id + 1, epoch, 3, 1, 1, 4, 1, inputs, prev_hash, hash, payload FROM blocks WHERE seq = 3",
+            "a block follows the head",
+        ),
+        (
+            "INSERT OR IGNORE INTO blocks SELECT id + 1, epoch + 1, 3, 1, 1, 4, 1, inputs, hash, hash, payload FROM blocks WHERE seq = 3",
+            "a block follows the head",
+        ),
     ],
 )
 def test_nobody_changes_what_was_committed(log: SqliteLog, path: Path, statement: str, says: str) -> None:
