@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from domain import audit
 from domain.partition import Partition
-from tests.model.commands import commands, seeded
+from tests.model.commands import Flow, commands, seeded
 from tests.model.pair import PARTITION, Pair
 from tests.model.small_market import SMALL
+from tests.model.wide_market import WIDE
 
 
 @given(st.lists(st.lists(commands(SMALL), min_size=1, max_size=12), max_size=6))
@@ -25,15 +26,15 @@ def test_apply_rebuilds_what_execute_did(batches: list[list[bytes]]) -> None:
     check_blocks(pair.blocks)
 
 
-@pytest.mark.parametrize("seed", [11, 12])
-def test_apply_follows_a_long_flow(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "flow"), [(11, SMALL), (12, WIDE)], ids=["small", "wide"])
+def test_apply_follows_a_long_flow(seed: int, flow: Flow) -> None:
     """Blocks of 1 to 300 commands."""
-    pair, sizes = Pair(SMALL), random.Random(seed)
-    flow = list(seeded(seed, 6_000, SMALL))
-    while flow:
+    pair, sizes = Pair(flow), random.Random(seed)
+    rows = list(seeded(seed, 6_000, flow))
+    while rows:
         size = sizes.choice((1, 3, 30, 300))
-        pair.batch(flow[:size])
-        del flow[:size]
+        pair.batch(rows[:size])
+        del rows[:size]
     check_blocks(pair.blocks)
 
 

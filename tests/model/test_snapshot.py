@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from domain import audit
 from domain.partition import Partition
 from domain.snapshot import BadSnapshot
-from tests.model.commands import commands, seeded
+from tests.model.commands import Flow, commands, seeded
 from tests.model.pair import PARTITION, Pair
 from tests.model.small_market import SMALL
+from tests.model.wide_market import WIDE
 
 
 @given(st.lists(commands(SMALL), max_size=30), st.lists(commands(SMALL), max_size=30))
@@ -33,14 +34,14 @@ def test_restored_at_any_point_it_goes_on_with_the_same_events(before: list[byte
     pair.compare_states()
 
 
-@pytest.mark.parametrize("seed", [21, 22])
-def test_a_market_restored_again_and_again_is_the_same_market(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "flow"), [(21, SMALL), (22, WIDE)], ids=["small", "wide"])
+def test_a_market_restored_again_and_again_is_the_same_market(seed: int, flow: Flow) -> None:
     """A snapshot of a restored state is the snapshot it was restored from, byte for byte."""
-    pair, moments = Pair(SMALL), random.Random(seed)
+    pair, moments = Pair(flow), random.Random(seed)
     untouched = Partition(PARTITION)
     for rows, _ in pair.blocks:
         untouched.execute(rows)
-    for command in seeded(seed, 4_000, SMALL):
+    for command in seeded(seed, 3_000, flow):
         if moments.random() < 0.01:
             snapshot = pair.engine.snapshot()
             pair.engine = Partition.restore(snapshot)
