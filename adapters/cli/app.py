@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from adapters.cli import bench, demo, feed, record, replay, trade, venue
-from adapters.cli.output import BUG, NO, USAGE, WORLD, write_error
+from adapters.cli.output import BUG, USAGE, WORLD, write_error
 
 
 @click.group(
@@ -66,6 +66,3 @@ def _failed(wrong: Exception, *, as_json: bool) -> int:
         return write_error(str(wrong), WORLD, as_json=as_json)
     traceback.print_exc()
     return write_error(f"our mistake: {type(wrong).__name__}: {wrong}", BUG, as_json=as_json)
-
-
-__all__ = ["NO", "main", "outcry", "run"]

@@ -39,7 +39,7 @@ def demo(seed: int, commands: int, store: Path | None) -> Answer:
         tally = _market(opened, seed, commands)
     with reading(settings) as opened:
         partition = opened.state()
-        hashes = {"as the writer left it": partition.state_hash(), **_proof(opened)}
+        hashes = {"written": partition.state_hash(), **_proof(opened)}
         top = views.top_of_book(partition, Directory(partition, names.load(folder)))
     facts = asdict(tally) | {
         "commands_per_s": round(tally.commands / tally.seconds),
@@ -69,9 +69,9 @@ def _proof(store: Store) -> dict[str, bytes]:
 
     with block_progress("read back, verify, replay", 0) as show:
         verified = source.verify(store.log, store.number, show)
-    with block_progress("execute again", 0) as show:
+    with block_progress("re-execute", 0) as show:
         executed = reexecute.reexecute(store.log, store.number, show)
-    return {"read back, verified, replayed": verified.state_hash, "executed again": executed.state_hash}
+    return {"replayed": verified.state_hash, "re-executed": executed.state_hash}
 
 
 COMMANDS = (demo,)
