@@ -10,8 +10,11 @@ The bytes, little-endian, inside one zstd frame that states its size:
     u8[k] group of each command: the low byte of word 0, at most 63; u8[n] the same of each event
     per group of commands, rising, 16 column heads; per group of events 8: u8 reference, u8 rising, u8 width, i64 base, i64 first
     per column `width` planes of one byte per row of the group: the lowest bytes of all rows, then the next, ...
-    value = remainder + base, added to the value before when rising (the first value is `first`), then plus the reference
-All arithmetic is modulo 2^64, so every row of any content comes back as it was.
+    value = remainder + base, added to the value before when rising (the first value is `first`), then plus what is referred to:
+    0 nothing, 1-15 that word of the command (in a command: of itself, an earlier word), in an event also
+    16 (word 5 << 32) + ((word 6 & 1) << 8) of the command, in a consequence (group from 32) also 17-23 word 1-7 of the outcome
+All arithmetic is modulo 2^64, so every row of any content comes back as it was. The event of a group below 32 is an outcome; the
+k-th outcome and what follows it up to the next are caused by the k-th command.
 """
 
 from __future__ import annotations
@@ -57,10 +60,9 @@ MAX_BODY_BYTES: Final = (
 _COUNTS: Final = struct.Struct("<III")
 _LEVEL: Final = 1  # level 3 saves 7 % and takes twice the time
 
-# References: 1-15 that word of the command, 16 what the command says of an event's word 0, 17-23 word 1-7 of its outcome.
 _NOTHING: Final = 0
-_OUTLINE: Final = COMMAND_WORDS
-_OUTCOME: Final = COMMAND_WORDS
+_OUTLINE: Final = COMMAND_WORDS  # what the command says of an event's word 0: instrument and side
+_OUTCOME: Final = COMMAND_WORDS  # + word
 _REFERENCES: Final = _OUTCOME + EVENT_WORDS
 
 # What encode subtracts. Decoding finds it in the column heads, so these choices may change without a new format.

@@ -189,7 +189,7 @@ def test_what_follows_the_frame_is_not_passed_over() -> None:
         codec.decode(codec.encode(*busy_rows(2)) + b"\0")
 
 
-def test_the_fastest_verb_to_write_most_events_fits() -> None:
+def test_a_command_with_many_consequences_comes_back_as_it_was() -> None:
     """One mass cancel may remove 16,384 orders; all are one block."""
     command = struct.pack("<16q", MASS_CANCEL, *[0] * 15)
     removed = b"".join(struct.pack("<8q", 34 + (4 << 16), 2**53 + i, 1, 100, 5, 500, 0, 0) for i in range(16_384))

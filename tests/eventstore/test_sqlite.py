@@ -143,6 +143,7 @@ def test_reading_only_reads_beside_a_writer_and_writes_nothing(log: SqliteLog, p
         assert list(reader.read(1)) == chain
 
 
+REPOSITORY = Path(__file__).parents[2]
 READ_IT = """
 import os, sys
 from eventstore.ports import StoreFailed
@@ -170,7 +171,7 @@ def test_a_copy_that_cannot_be_written_is_read_and_refuses_to_be_written() -> No
             capture_output=True,
             text=True,
             check=False,
-            env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         )
         path.parent.chmod(0o755)
     assert found.stdout.splitlines()[0] == "3", found.stderr
