@@ -57,12 +57,12 @@ def _bar(label: str, quiet_s: float) -> Iterator[Show]:
 
 @contextmanager
 def _lines(label: str, quiet_s: float) -> Iterator[Show]:
-    due = time.monotonic() + quiet_s
+    due, said = time.monotonic() + quiet_s, 0.0
 
     def show(share: float) -> None:
-        nonlocal due
-        if time.monotonic() >= due or (share == 1.0 and not quiet_s):
-            due = time.monotonic() + LINE_S
+        nonlocal due, said
+        if time.monotonic() >= due or (share == 1.0 != said and not quiet_s):
+            due, said = time.monotonic() + LINE_S, share
             print(f"{label}: {share:.0%}", file=sys.stderr, flush=True)  # noqa: T201 - not the answer, which is stdout's
 
     yield show
