@@ -5,6 +5,9 @@ committer's thread commits the ones before. Nobody is answered before the commit
 blocks; when a commit fails they never were: every sender who waits gets that error, memory is dropped, and who wants to go on
 opens a new Writer, which rebuilds from the record.
 
+Bounds: what waits in the inbox (65,536 commands unless told otherwise, Full beyond), one block in the making, BLOCKS_AHEAD
+sealed, one being committed. A block holds at most 16,384 commands.
+
 Sealing stays with the executing thread because it is hundreds of short array operations, and each would wait for the
 interpreter lock that the kernel holds for milliseconds: in the committer's thread it measured 45 % slower in all.
 """
@@ -119,6 +122,9 @@ class Writer:
         self._thread.join()
         if self._failure is not None:
             raise self._failure
+        if self._state.events > self._snapshot_event:
+            self._committer.save(self._state.snapshot())
+            self._snapshot_event = self._state.events
 
     def __enter__(self) -> Self:
         return self
@@ -153,8 +159,6 @@ class Writer:
         self._failure = self._failure or self._committer.failure
         if self._failure is not None:
             self._give_up(self._failure)
-        elif self._state.events > self._snapshot_event:
-            self._committer.save(self._state.snapshot())
 
     def _step(self) -> None:
         """Hand the block over when it has waited long enough, else execute the next batch that comes until then."""
@@ -202,7 +206,7 @@ class Writer:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        draft, self._draft = self._draft, Draft()
+        draft = self._draft
         inputs = msgspec.json.encode(self._positions, order="sorted")
         block = seal(self._head, b"".join(draft.commands), b"".join(draft.events), self._state.time_ns, inputs)
         self._head = after(block)
@@ -210,6 +214,7 @@ class Writer:
         state = None
         if self._head.next_event - self._snapshot_event >= self._snapshot_every:
             state, self._snapshot_event = self._state.snapshot(), self._head.next_event
+        self._draft = Draft()  # not before: if anything above fails, its senders are told
         self._committer.hand_over(Sealed(block, draft.answers, state))
 
     def _give_up(self, error: BaseException) -> None:
