@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from librt.strings import read_i64_le
 from mypy_extensions import i64
 
 from domain import rules
@@ -54,12 +53,6 @@ from domain.verbs import (
     SESSION,
     TERMS,
 )
-from domain.wellformed import word
-
-
-def column(events: bytes, event: i64, number: i64) -> i64:
-    """One word of the event row that begins at byte *event*."""
-    return read_i64_le(events, event + number * 8)
 
 
 def live(s: State, number: i64) -> i64:
@@ -69,110 +62,110 @@ def live(s: State, number: i64) -> i64:
     return order
 
 
-def apply_event(s: State, commands: bytes, row: i64, events: bytes, event: i64) -> None:
-    """Fold one event. *row* is the command row that caused it.
+def apply_event(s: State) -> None:
+    """Fold the event in `s.event`; `s.command` is the command that caused it.
 
     Raises AssertionError when the event does not follow from the state: the record or the state is not what it claims to be.
     """
-    kind = column(events, event, 0) & 255
+    kind = s.event[0] & 255
     if kind < FIRST_CONSEQUENCE:
-        open_command(s, commands, row, kind, column(events, event, 1))
-        apply_outcome(s, commands, row, events, event, kind)
+        open_command(s, kind, s.event[1])
+        apply_outcome(s, kind)
     else:
-        apply_consequence(s, events, event, kind)
+        apply_consequence(s, kind)
 
 
-def open_command(s: State, commands: bytes, row: i64, kind: i64, detail: i64) -> None:
+def open_command(s: State, kind: i64, detail: i64) -> None:
     """What every outcome changes: the count of commands, the time, the memory of what was seen."""
     count_command(s)
     if kind == COMMAND_REFUSED and detail == rules.MALFORMED_FIELD:
         return
-    move_time(s, word(commands, row, RECEIVED_NS))
-    account = word(commands, row, ACCOUNT)
-    session = word(commands, row, SESSION)
-    sequence = word(commands, row, SEQUENCE)
+    move_time(s, s.command[RECEIVED_NS])
+    account = s.command[ACCOUNT]
+    session = s.command[SESSION]
+    sequence = s.command[SEQUENCE]
     if kind == COMMAND_REPEATED or (kind == COMMAND_REFUSED and detail == rules.TOO_MANY_SESSIONS):
         return
     if not crowded(s, account, session, sequence):
         remember(s, account, session, sequence, kind, detail)
 
 
-def apply_outcome(s: State, commands: bytes, row: i64, events: bytes, event: i64, kind: i64) -> None:
+def apply_outcome(s: State, kind: i64) -> None:
     """Fold the outcome of a command."""
     if kind == ORDER_ACCEPTED:
-        accept(s, commands, row, events, event)
+        accept(s)
     elif kind == ORDER_CANCELLED:
-        released = leave(s, live(s, column(events, event, 1)))
-        assert released == column(events, event, 5), "a cancel releases what its event says"
+        released = leave(s, live(s, s.event[1]))
+        assert released == s.event[5], "a cancel releases what its event says"
     elif kind == ORDER_REDUCED:
-        released = decrement(s, live(s, column(events, event, 1)), column(events, event, 4))
-        assert released == column(events, event, 5), "a reduction releases what its event says"
+        released = decrement(s, live(s, s.event[1]), s.event[4])
+        assert released == s.event[5], "a reduction releases what its event says"
     elif kind == ORDER_REPLACED:
-        replace(s, commands, row, events, event)
+        replace(s)
     elif kind == FUNDS_DEPOSITED:
-        move_funds(s, word(commands, row, ACCOUNT), word(commands, row, INSTRUMENT), word(commands, row, AMOUNT))
+        move_funds(s, s.command[ACCOUNT], s.command[INSTRUMENT], s.command[AMOUNT])
     elif kind == FUNDS_WITHDRAWN:
-        move_funds(s, word(commands, row, ACCOUNT), word(commands, row, INSTRUMENT), -word(commands, row, AMOUNT))
+        move_funds(s, s.command[ACCOUNT], s.command[INSTRUMENT], -s.command[AMOUNT])
     elif kind == ACCOUNT_OPENED:
-        set_account(s, commands, row, ACCOUNT_OPEN)
+        set_account(s, ACCOUNT_OPEN)
     elif kind == ACCOUNT_CHANGED:
-        set_account(s, commands, row, word(commands, row, TERMS))
+        set_account(s, s.command[TERMS])
     elif kind == INSTRUMENT_LISTED:
-        add_instrument(s, commands, row)
+        add_instrument(s)
     elif kind == INSTRUMENT_STATE_CHANGED:
-        change_state(s, word(commands, row, INSTRUMENT), column(events, event, 2))
+        change_state(s, s.command[INSTRUMENT], s.event[2])
 
 
-def apply_consequence(s: State, events: bytes, event: i64, kind: i64) -> None:
+def apply_consequence(s: State, kind: i64) -> None:
     """Fold what followed from a command."""
     if kind == TRADE_EXECUTED:
-        maker = live(s, column(events, event, 1))
-        taker_fee, maker_fee, released = fill(s, s.counters[INCOMING], maker, column(events, event, 4))
-        assert taker_fee == column(events, event, 5) and maker_fee == column(events, event, 6), "a fill costs what its event says"
-        assert released == column(events, event, 7), "a fill releases what its event says"
+        maker = live(s, s.event[1])
+        taker_fee, maker_fee, released = fill(s, s.counters[INCOMING], maker, s.event[4])
+        assert taker_fee == s.event[5] and maker_fee == s.event[6], "a fill costs what its event says"
+        assert released == s.event[7], "a fill releases what its event says"
     elif kind == ORDER_RESTED:
-        rest(s, live(s, column(events, event, 1)))
+        rest(s, live(s, s.event[1]))
     elif kind == ORDER_REMOVED:
-        released = leave(s, live(s, column(events, event, 1)))
-        assert released == column(events, event, 5), "a removal releases what its event says"
+        released = leave(s, live(s, s.event[1]))
+        assert released == s.event[5], "a removal releases what its event says"
     else:
         assert kind == SELF_TRADE_PREVENTED, "an event has a kind that this version knows"
         taker = s.counters[INCOMING]
-        decrement(s, live(s, column(events, event, 1)), column(events, event, 4))
-        decrement(s, taker, column(events, event, 4))
+        decrement(s, live(s, s.event[1]), s.event[4])
+        decrement(s, taker, s.event[4])
 
 
-def accept(s: State, commands: bytes, row: i64, events: bytes, event: i64) -> None:
+def accept(s: State) -> None:
     """Fold OrderAccepted: price, hold and expiry are the event's, the rest the command's."""
-    terms = word(commands, row, TERMS)
-    quote, base = find_pair(s, word(commands, row, ACCOUNT), word(commands, row, INSTRUMENT) * INSTRUMENT_WIDTH)
+    terms = s.command[TERMS]
+    quote, base = find_pair(s, s.command[ACCOUNT], s.command[INSTRUMENT] * INSTRUMENT_WIDTH)
     order = enter(
         s,
-        word(commands, row, ACCOUNT),
-        word(commands, row, INSTRUMENT) * 2 + (terms & 1),
-        column(events, event, 3),
-        column(events, event, 4),
-        kept_terms(terms, word(commands, row, AMOUNT)),
-        word(commands, row, CLIENT_ORDER_ID),
-        column(events, event, 2),
-        column(events, event, 5),
+        s.command[ACCOUNT],
+        s.command[INSTRUMENT] * 2 + (terms & 1),
+        s.event[3],
+        s.event[4],
+        kept_terms(terms, s.command[AMOUNT]),
+        s.command[CLIENT_ORDER_ID],
+        s.event[2],
+        s.event[5],
         quote,
         base,
     )
-    assert s.orders[order + NUMBER] == column(events, event, 1), "an order gets the number that its event says"
+    assert s.orders[order + NUMBER] == s.event[1], "an order gets the number that its event says"
 
 
-def replace(s: State, commands: bytes, row: i64, events: bytes, event: i64) -> None:
+def replace(s: State) -> None:
     """Fold OrderReplaced."""
-    order = live(s, column(events, event, 1))
-    client_id = word(commands, row, NEW_CLIENT_ORDER_ID)
+    order = live(s, s.event[1])
+    client_id = s.command[NEW_CLIENT_ORDER_ID]
     if client_id != 0:
         rename(s, order, client_id)
-    price_ticks = column(events, event, 3)
-    lots = column(events, event, 4)
-    if column(events, event, 0) & KEPT_PRIORITY == 0:
+    price_ticks = s.event[3]
+    lots = s.event[4]
+    if s.event[0] & KEPT_PRIORITY == 0:
         change = reenter(s, order, price_ticks, lots)
-        assert change == column(events, event, 5), "a replace holds what its event says"
+        assert change == s.event[5], "a replace holds what its event says"
     elif lots < s.orders[order + LOTS]:
         assert price_ticks == s.orders[order + PRICE], "a kept place is at the same price"
         decrement(s, order, s.orders[order + LOTS] - lots)

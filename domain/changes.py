@@ -42,18 +42,17 @@ from domain.refusal import refuse
 from domain.slots import find_client_id, find_number
 from domain.state import State, emit, event_head
 from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, NEW_CLIENT_ORDER_ID, ORDER, PRICE_TICKS, QUANTITY_LOTS
-from domain.wellformed import word
 
 KEPT_PRIORITY: Final = 512  # bit 9 of word 0
 
 
-def target(s: State, commands: bytes, row: i64) -> i64:
+def target(s: State) -> i64:
     """Row of the live order that the command names and its account owns; 0 after a refusal."""
-    account = word(commands, row, ACCOUNT)
+    account = s.command[ACCOUNT]
     if not is_known(s, account) or not is_not_closed(s, account):
         return 0
-    number = word(commands, row, ORDER)
-    client_id = word(commands, row, CLIENT_ORDER_ID)
+    number = s.command[ORDER]
+    client_id = s.command[CLIENT_ORDER_ID]
     order = find_number(s, number) if number != 0 else find_client_id(s, account, client_id)
     if order <= 0 or s.orders[order + OWNER] != account:
         refuse(s, rules.UNKNOWN_ORDER, account, number if number != 0 else client_id)
@@ -61,9 +60,9 @@ def target(s: State, commands: bytes, row: i64) -> i64:
     return order
 
 
-def cancel_order(s: State, commands: bytes, row: i64) -> None:
+def cancel_order(s: State) -> None:
     """Take a live order away."""
-    order = target(s, commands, row)
+    order = target(s)
     if order == 0:
         return
     orders = s.orders
@@ -76,13 +75,13 @@ def cancel_order(s: State, commands: bytes, row: i64) -> None:
     emit(s, head, number, owner, price_ticks, lots, released, 0, 0)
 
 
-def reduce_order(s: State, commands: bytes, row: i64) -> None:
+def reduce_order(s: State) -> None:
     """Take lots off a live order; it keeps its priority."""
-    order = target(s, commands, row)
+    order = target(s)
     if order == 0:
         return
     orders = s.orders
-    lots = word(commands, row, QUANTITY_LOTS)
+    lots = s.command[QUANTITY_LOTS]
     if lots < 1:
         refuse(s, rules.MIN_QUANTITY, 1, lots)
         return
@@ -98,19 +97,19 @@ def reduce_order(s: State, commands: bytes, row: i64) -> None:
     emit(s, head, number, owner, price_ticks, lots, released, remaining, 0)
 
 
-def replace_order(s: State, commands: bytes, row: i64) -> None:
+def replace_order(s: State) -> None:
     """Change price, open quantity or client order id of a live order, all or nothing."""
-    order = target(s, commands, row)
+    order = target(s)
     if order == 0:
         return
     orders = s.orders
-    client_id = word(commands, row, NEW_CLIENT_ORDER_ID)
+    client_id = s.command[NEW_CLIENT_ORDER_ID]
     if client_id == orders[order + CLIENT_ID]:
         client_id = 0
     if not is_client_id_free(s, orders[order + OWNER], client_id):
         return
-    asked_price = word(commands, row, PRICE_TICKS)
-    asked_lots = word(commands, row, QUANTITY_LOTS)
+    asked_price = s.command[PRICE_TICKS]
+    asked_lots = s.command[QUANTITY_LOTS]
     price_ticks = asked_price if asked_price != 0 else orders[order + PRICE]
     lots = asked_lots if asked_lots != 0 else orders[order + LOTS]
     if price_ticks == orders[order + PRICE] and lots <= orders[order + LOTS]:

@@ -56,23 +56,23 @@ from domain.verbs import (
     QUANTITY_LOTS,
     TERMS,
 )
-from domain.wellformed import word
 
 
-def new_order(s: State, commands: bytes, row: i64) -> None:
+def new_order(s: State) -> None:
     """Refuse the order, or accept, match and rest it."""
-    account = word(commands, row, ACCOUNT)
-    number = word(commands, row, INSTRUMENT)
-    terms = word(commands, row, TERMS)
-    price_ticks = word(commands, row, PRICE_TICKS)
-    lots = word(commands, row, QUANTITY_LOTS)
-    budget = word(commands, row, AMOUNT)
-    client_id = word(commands, row, CLIENT_ORDER_ID)
+    command = s.command
+    account = command[ACCOUNT]
+    number = command[INSTRUMENT]
+    terms = command[TERMS]
+    price_ticks = command[PRICE_TICKS]
+    lots = command[QUANTITY_LOTS]
+    budget = command[AMOUNT]
+    client_id = command[CLIENT_ORDER_ID]
     if is_ordinary(s, account, number, terms, price_ticks, lots, budget):
         if not is_client_id_free(s, account, client_id):
             return
     else:
-        if not passes_every_check(s, commands, row):
+        if not passes_every_check(s):
             return
         if price_ticks == 0:
             price_ticks = s.instruments[number * INSTRUMENT_WIDTH + BAND_HIGH]
@@ -81,21 +81,22 @@ def new_order(s: State, commands: bytes, row: i64) -> None:
         price_ticks = price_at_rest(s, account, book_side, price_ticks, lots, (terms >> 5) & 3)
         if price_ticks == 0:
             return
-    accept(s, account, book_side, price_ticks, lots, terms, client_id, budget, word(commands, row, EXPIRES_NS))
+    accept(s, account, book_side, price_ticks, lots, terms, client_id, budget, command[EXPIRES_NS])
 
 
-def passes_every_check(s: State, commands: bytes, row: i64) -> bool:
+def passes_every_check(s: State) -> bool:
     """Sections 4.1 to 4.5, one check after the other; the first that fails refuses."""
-    number = word(commands, row, INSTRUMENT)
-    account = word(commands, row, ACCOUNT)
-    terms = word(commands, row, TERMS)
-    budget = word(commands, row, AMOUNT)
-    price_ticks = word(commands, row, PRICE_TICKS)
-    lots = word(commands, row, QUANTITY_LOTS)
+    command = s.command
+    number = command[INSTRUMENT]
+    account = command[ACCOUNT]
+    terms = command[TERMS]
+    budget = command[AMOUNT]
+    price_ticks = command[PRICE_TICKS]
+    lots = command[QUANTITY_LOTS]
     if not is_listed(s, number) or not is_known(s, account) or not may_trade(s, account):
         return False
     instrument = number * INSTRUMENT_WIDTH
-    if not may_enter(s, commands, row, instrument):
+    if not may_enter(s, instrument):
         return False
     if budget != 0 and price_ticks == 0:
         price_ticks = s.instruments[instrument + BAND_HIGH]
@@ -109,11 +110,12 @@ def passes_every_check(s: State, commands: bytes, row: i64) -> bool:
     return has_order_room(s, account) and (cannot_rest(terms) or has_level_room(s, number * 2 + (terms & 1), price_ticks))
 
 
-def may_enter(s: State, commands: bytes, row: i64, instrument: i64) -> bool:
+def may_enter(s: State, instrument: i64) -> bool:
     """Sections 4.1 to 4.3: what does not depend on price and quantity."""
-    account = word(commands, row, ACCOUNT)
-    terms = word(commands, row, TERMS)
-    budget = word(commands, row, AMOUNT)
+    command = s.command
+    account = command[ACCOUNT]
+    terms = command[TERMS]
+    budget = command[AMOUNT]
     tif = time_in_force(terms)
     is_sell = terms & 1 != 0
     is_market = terms & 2 != 0
@@ -121,10 +123,10 @@ def may_enter(s: State, commands: bytes, row: i64, instrument: i64) -> bool:
         has_wallets(s, account, instrument)
         and takes_orders(s, instrument)
         and takes_kind(s, instrument, is_market, tif)
-        and is_client_id_free(s, account, word(commands, row, CLIENT_ORDER_ID))
-        and (not is_market or market_makes_sense(s, is_sell, tif, word(commands, row, PRICE_TICKS), budget))
+        and is_client_id_free(s, account, command[CLIENT_ORDER_ID])
+        and (not is_market or market_makes_sense(s, is_sell, tif, command[PRICE_TICKS], budget))
         and terms_make_sense(s, is_market, is_sell, tif, (terms >> 5) & 3, budget)
-        and is_ahead(s, tif, word(commands, row, EXPIRES_NS), s.counters[TIME_NS])
+        and is_ahead(s, tif, command[EXPIRES_NS], s.counters[TIME_NS])
     )
 
 

@@ -32,20 +32,21 @@ from domain.verbs import (
     WITHDRAW,
 )
 from domain.venue import change_account, deposit, list_instrument, open_account, set_instrument_state, withdraw
-from domain.wellformed import WELL_FORMED, malformed_word, word
+from domain.wellformed import WELL_FORMED, malformed_word
 
 
-def execute_command(s: State, commands: bytes, row: i64) -> None:
-    """Any row gives at least one event; the first is its outcome (docs/rules.md section 1)."""
+def execute_command(s: State) -> None:
+    """The command in `s.command` gives at least one event; the first is its outcome (docs/rules.md section 1)."""
     count_command(s)
-    wrong = malformed_word(s.word_bounds, commands, row)
+    command = s.command
+    wrong = malformed_word(s.word_bounds, command)
     if wrong != WELL_FORMED:
-        refuse(s, rules.MALFORMED_FIELD, wrong, word(commands, row, wrong))
+        refuse(s, rules.MALFORMED_FIELD, wrong, command[wrong])
         return
-    move_time(s, word(commands, row, RECEIVED_NS))
-    account = word(commands, row, ACCOUNT)
-    session = word(commands, row, SESSION)
-    sequence = word(commands, row, SEQUENCE)
+    move_time(s, command[RECEIVED_NS])
+    account = command[ACCOUNT]
+    session = command[SESSION]
+    sequence = command[SEQUENCE]
     if session > MAX_SESSION:
         refuse(s, rules.TOO_MANY_SESSIONS, MAX_SESSION, session)
         return
@@ -57,7 +58,7 @@ def execute_command(s: State, commands: bytes, row: i64) -> None:
         emit(s, COMMAND_REPEATED, kind, detail, 0, 0, 0, 0, 0)
         return
     outcome = s.emitted
-    dispatch(s, commands, row)
+    dispatch(s)
     assert s.emitted > outcome and s.counters[INCOMING] == 0, "a command has an outcome, and leaves no order between taker and book"
     remember_outcome(s, account, session, sequence, outcome)
 
@@ -73,30 +74,30 @@ def remember_outcome(s: State, account: i64, session: i64, sequence: i64, outcom
     remember(s, account, session, sequence, s.events[outcome * 8] & 255, s.events[outcome * 8 + 1])
 
 
-def dispatch(s: State, commands: bytes, row: i64) -> None:
+def dispatch(s: State) -> None:
     """Give a well-formed command that was not seen before to its verb."""
-    verb = word(commands, row, VERB)
+    verb = s.command[VERB]
     if verb == NEW_ORDER:
-        new_order(s, commands, row)
+        new_order(s)
     elif verb == CANCEL_ORDER:
-        cancel_order(s, commands, row)
+        cancel_order(s)
     elif verb == REPLACE_ORDER:
-        replace_order(s, commands, row)
+        replace_order(s)
     elif verb == REDUCE_ORDER:
-        reduce_order(s, commands, row)
+        reduce_order(s)
     elif verb == MASS_CANCEL:
-        mass_cancel(s, commands, row)
+        mass_cancel(s)
     elif verb == DEPOSIT:
-        deposit(s, commands, row)
+        deposit(s)
     elif verb == WITHDRAW:
-        withdraw(s, commands, row)
+        withdraw(s)
     elif verb == OPEN_ACCOUNT:
-        open_account(s, commands, row)
+        open_account(s)
     elif verb == CHANGE_ACCOUNT:
-        change_account(s, commands, row)
+        change_account(s)
     elif verb == LIST_INSTRUMENT:
-        list_instrument(s, commands, row)
+        list_instrument(s)
     elif verb == SET_INSTRUMENT_STATE:
-        set_instrument_state(s, commands, row)
+        set_instrument_state(s)
     else:
         tick_clock(s)

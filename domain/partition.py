@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import final
 
-from librt.strings import read_i64_le
 from mypy_extensions import i64
 
 from domain.apply import apply_event
@@ -23,6 +22,7 @@ from domain.expiries import next_due_ns
 from domain.snapshot import pack, unpack, vectors
 from domain.state import State
 from domain.verbs import COMMAND_BYTES
+from domain.wellformed import load_row
 
 
 @final
@@ -71,7 +71,8 @@ class Partition:
         row: i64 = 0
         end: i64 = len(batch)
         while row < end:
-            execute_command(s, batch, row)
+            load_row(s.command, batch, row)
+            execute_command(s)
             row += COMMAND_BYTES
         s.counters[EVENT_COUNT] += s.emitted
         assert s.posted == 0, "balances change only by what came in and went out"
@@ -90,11 +91,15 @@ class Partition:
         end: i64 = len(events)
         last: i64 = len(commands)
         while event < end:
-            if read_i64_le(events, event) & 255 < FIRST_CONSEQUENCE:
+            load_row(s.event, events, event)
+            if s.event[0] & 255 < FIRST_CONSEQUENCE:
                 row += COMMAND_BYTES
-            if row < 0 or row >= last:
-                raise ValueError(f"event {event // EVENT_BYTES} has no command: {last // COMMAND_BYTES} were given")
-            apply_event(s, commands, row, events, event)
+                if row >= last:
+                    raise ValueError(f"event {event // EVENT_BYTES} has no command: {last // COMMAND_BYTES} were given")
+                load_row(s.command, commands, row)
+            if row < 0:
+                raise ValueError("the first event is no outcome of a command")
+            apply_event(s)
             event += EVENT_BYTES
         if row + COMMAND_BYTES != last:
             raise ValueError(f"{last // COMMAND_BYTES} commands, but outcomes of {row // COMMAND_BYTES + 1}")

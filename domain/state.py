@@ -37,7 +37,7 @@ from domain.columns import (
 from domain.events import EVENT_WORDS
 from domain.index import SMALLEST_INDEX, index_with_room, make_index
 from domain.table import SMALLEST, make, with_room
-from domain.verbs import ACCOUNT_OPEN
+from domain.verbs import ACCOUNT_OPEN, COMMAND_WORDS
 from domain.wellformed import bounds
 
 VECTORS: Final = (
@@ -90,10 +90,12 @@ class State:
         self.counters[WALLET_TOP] = 1
         self.counters[PAGE_TOP] = 1
         self.accounts[STATUS] = ACCOUNT_OPEN
-        # Not state: the batch at work, and tables of constants (a literal shifted by a native int is 32-bit C).
+        # Not state: the command, event and batch at work, and tables of constants (a literal shifted by a native int is 32-bit C).
         self.events: vec[i64] = vec[i64]([0] * (1024 * EVENT_WORDS))
         self.emitted: i64 = 0
         self.posted: i64 = 0  # sum of all changes of balances in this batch, less what came in and went out: 0 at its end
+        self.command: vec[i64] = vec[i64]([0] * COMMAND_WORDS)
+        self.event: vec[i64] = vec[i64]([0] * EVENT_WORDS)
         self.word_bounds: vec[i64] = bounds()
         self.bit: vec[i64] = vec[i64]([0] * 32)
         self.bit_place: vec[i64] = vec[i64]([0] * 37)

@@ -22,7 +22,6 @@ from domain.ladder import best_level, best_rank
 from domain.matching import remove
 from domain.state import State, emit
 from domain.verbs import ACCOUNT, ANY_SIDE, INSTRUMENT, ONLY_BUYS, ONLY_SELLS, TERMS
-from domain.wellformed import word
 
 
 def announce(s: State, kind: i64) -> i64:
@@ -37,11 +36,11 @@ def sum_up(s: State, outcome: i64, count: i64, more: bool) -> None:
     s.events[outcome + 2] = 1 if more else 0
 
 
-def mass_cancel(s: State, commands: bytes, row: i64) -> None:
+def mass_cancel(s: State) -> None:
     """Cancel an account's live orders, or all of an instrument."""
-    account = word(commands, row, ACCOUNT)
-    number = word(commands, row, INSTRUMENT)
-    scope = word(commands, row, TERMS)
+    account = s.command[ACCOUNT]
+    number = s.command[INSTRUMENT]
+    scope = s.command[TERMS]
     if number != 0 and not is_listed(s, number):
         return
     if account == 0:

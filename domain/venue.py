@@ -73,13 +73,12 @@ from domain.verbs import (
     QUANTITY_LOTS,
     TERMS,
 )
-from domain.wellformed import word
 
 
-def list_instrument(s: State, commands: bytes, row: i64) -> None:
+def list_instrument(s: State) -> None:
     """Admit a new instrument."""
-    number = word(commands, row, INSTRUMENT)
-    quote = (word(commands, row, 7) >> 16) & 65535
+    number = s.command[INSTRUMENT]
+    quote = (s.command[7] >> 16) & 65535
     if number <= s.counters[INSTRUMENT_TOP] and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
         refuse(s, rules.ALREADY_LISTED, s.instruments[number * INSTRUMENT_WIDTH + STATE], number)
         return
@@ -88,21 +87,21 @@ def list_instrument(s: State, commands: bytes, row: i64) -> None:
         return
     if not wallet_fits(s, 0, quote):
         return
-    add_instrument(s, commands, row)
+    add_instrument(s)
     emit(s, INSTRUMENT_LISTED | (number << 32), 0, 0, 0, 0, 0, 0, 0)
 
 
-def add_instrument(s: State, commands: bytes, row: i64) -> None:
+def add_instrument(s: State) -> None:
     """Mutator: the instrument of a ListInstrument row, in pre-open, and the venue's wallet of its quote asset."""
-    number = word(commands, row, INSTRUMENT)
+    number = s.command[INSTRUMENT]
     reserve_instrument(s, number)
     if number > s.counters[INSTRUMENT_TOP]:
         s.counters[INSTRUMENT_TOP] = number
     place = number * INSTRUMENT_WIDTH
-    assets = word(commands, row, 7)
-    band = word(commands, row, 10)
-    rates = word(commands, row, 13)
-    units = word(commands, row, 14)
+    assets = s.command[7]
+    band = s.command[10]
+    rates = s.command[13]
+    units = s.command[14]
     instruments = s.instruments
     instruments[place + STATE] = PRE_OPEN
     instruments[place + BASE_ASSET] = assets & 65535
@@ -111,28 +110,28 @@ def add_instrument(s: State, commands: bytes, row: i64) -> None:
     instruments[place + BASE_UNITS] = units >> 31
     instruments[place + BAND_LOW] = band & MAX_PRICE_TICKS
     instruments[place + BAND_HIGH] = band >> 31
-    instruments[place + LOTS_BOUND] = word(commands, row, 11)
-    instruments[place + NOTIONAL_BOUND] = word(commands, row, 12)
-    instruments[place + VALUE_BOUND] = word(commands, row, 12) // (units & MAX_PRICE_TICKS)
+    instruments[place + LOTS_BOUND] = s.command[11]
+    instruments[place + NOTIONAL_BOUND] = s.command[12]
+    instruments[place + VALUE_BOUND] = s.command[12] // (units & MAX_PRICE_TICKS)
     instruments[place + MAKER_RATE] = rates & 1048575
     instruments[place + TAKER_RATE] = rates >> 20
     instruments[place + HIGHER_RATE] = rates & 1048575
     if rates >> 20 > rates & 1048575:
         instruments[place + HIGHER_RATE] = rates >> 20
-    instruments[place + DAY_END] = word(commands, row, 15)
-    instruments[place + SYMBOL] = word(commands, row, 6)
-    instruments[place + TICK_SIZE] = word(commands, row, 8)
-    instruments[place + LOT_SIZE] = word(commands, row, 9)
+    instruments[place + DAY_END] = s.command[15]
+    instruments[place + SYMBOL] = s.command[6]
+    instruments[place + TICK_SIZE] = s.command[8]
+    instruments[place + LOT_SIZE] = s.command[9]
     instruments[place + SCALES] = assets >> 32
     instruments[place + FEE_WALLET] = wallet(s, 0, (assets >> 16) & 65535)
 
 
-def set_instrument_state(s: State, commands: bytes, row: i64) -> None:
+def set_instrument_state(s: State) -> None:
     """Move an instrument between trading states."""
-    number = word(commands, row, INSTRUMENT)
+    number = s.command[INSTRUMENT]
     if not is_listed(s, number):
         return
-    state = word(commands, row, TERMS)
+    state = s.command[TERMS]
     previous = s.instruments[number * INSTRUMENT_WIDTH + STATE]
     if not is_transition(previous, state):
         refuse(s, rules.STATE_TRANSITION, previous, state)
@@ -157,25 +156,25 @@ def change_state(s: State, number: i64, state: i64) -> None:
     s.instruments[number * INSTRUMENT_WIDTH + STATE] = state
 
 
-def open_account(s: State, commands: bytes, row: i64) -> None:
+def open_account(s: State) -> None:
     """Admit a new account."""
-    account = word(commands, row, ACCOUNT)
+    account = s.command[ACCOUNT]
     if account <= s.counters[ACCOUNT_TOP] and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
         refuse(s, rules.ACCOUNT_EXISTS, s.accounts[account * ACCOUNT_WIDTH + STATUS], account)
         return
     if account > MAX_ACCOUNT:
         refuse(s, rules.TOO_MANY_ACCOUNTS, MAX_ACCOUNT, account)
         return
-    set_account(s, commands, row, ACCOUNT_OPEN)
+    set_account(s, ACCOUNT_OPEN)
     emit(s, ACCOUNT_OPENED, 0, 0, 0, 0, 0, 0, 0)
 
 
-def change_account(s: State, commands: bytes, row: i64) -> None:
+def change_account(s: State) -> None:
     """Set an account's status, group and limits; a closed account stays closed, and only an empty one closes."""
-    account = word(commands, row, ACCOUNT)
+    account = s.command[ACCOUNT]
     if not is_known(s, account) or not is_not_closed(s, account):
         return
-    status = word(commands, row, TERMS)
+    status = s.command[TERMS]
     if status == ACCOUNT_CLOSED:
         observed = s.accounts[account * ACCOUNT_WIDTH + OPEN_ORDERS]
         if observed == 0:
@@ -184,7 +183,7 @@ def change_account(s: State, commands: bytes, row: i64) -> None:
             refuse(s, rules.ACCOUNT_NOT_EMPTY, 0, observed)
             return
     previous = s.accounts[account * ACCOUNT_WIDTH + STATUS]
-    set_account(s, commands, row, status)
+    set_account(s, status)
     emit(s, ACCOUNT_CHANGED, previous, 0, 0, 0, 0, 0, 0)
 
 
@@ -204,25 +203,25 @@ def lowest_balance(s: State, account: i64) -> i64:
     return balance
 
 
-def set_account(s: State, commands: bytes, row: i64, status: i64) -> None:
+def set_account(s: State, status: i64) -> None:
     """Mutator: an account's status, group and limits from its command row."""
-    account = word(commands, row, ACCOUNT)
+    account = s.command[ACCOUNT]
     reserve_account(s, account)
     if account > s.counters[ACCOUNT_TOP]:
         s.counters[ACCOUNT_TOP] = account
     place = account * ACCOUNT_WIDTH
     s.accounts[place + STATUS] = status
-    s.accounts[place + GROUP] = word(commands, row, INSTRUMENT)
-    s.accounts[place + OPEN_LIMIT] = word(commands, row, CLIENT_ORDER_ID)
-    s.accounts[place + LOTS_LIMIT] = word(commands, row, QUANTITY_LOTS)
-    s.accounts[place + NOTIONAL_LIMIT] = word(commands, row, AMOUNT)
+    s.accounts[place + GROUP] = s.command[INSTRUMENT]
+    s.accounts[place + OPEN_LIMIT] = s.command[CLIENT_ORDER_ID]
+    s.accounts[place + LOTS_LIMIT] = s.command[QUANTITY_LOTS]
+    s.accounts[place + NOTIONAL_LIMIT] = s.command[AMOUNT]
 
 
-def deposit(s: State, commands: bytes, row: i64) -> None:
+def deposit(s: State) -> None:
     """Bring an amount in, while the asset's total stays within its bound."""
-    account = word(commands, row, ACCOUNT)
-    asset = word(commands, row, INSTRUMENT)
-    amount = word(commands, row, AMOUNT)
+    account = s.command[ACCOUNT]
+    asset = s.command[INSTRUMENT]
+    amount = s.command[AMOUNT]
     if not is_known(s, account) or not is_not_closed(s, account) or not wallet_fits(s, account, asset):
         return
     total = supply_of(s, asset) + amount
@@ -232,11 +231,11 @@ def deposit(s: State, commands: bytes, row: i64) -> None:
     emit(s, FUNDS_DEPOSITED, move_funds(s, account, asset, amount), 0, 0, 0, 0, 0, 0)
 
 
-def withdraw(s: State, commands: bytes, row: i64) -> None:
+def withdraw(s: State) -> None:
     """Take an available amount out."""
-    account = word(commands, row, ACCOUNT)
-    asset = word(commands, row, INSTRUMENT)
-    amount = word(commands, row, AMOUNT)
+    account = s.command[ACCOUNT]
+    asset = s.command[INSTRUMENT]
+    amount = s.command[AMOUNT]
     if not is_known(s, account) or not is_not_closed(s, account):
         return
     row_of = find_wallet(s, account, asset)
