@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from adapters.cli.output import Answer, answers
@@ -12,7 +14,14 @@ from adapters.cli.output import Answer, answers
 @click.option("--flow", type=click.Choice(["cross", "cancel", "deep", "sparse"]), default="cross", show_default=True)
 @click.option("--accounts", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--instruments", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--commands", type=click.IntRange(1), default=1_000_000, show_default=True)
+@click.option("--commands", type=click.IntRange(1), help="Commands that are timed. [default: 1000000; interpreted 20000]")
+@click.option("--resting", type=click.IntRange(0), help="Orders in the book before, not timed. [default: as the flow is defined]")
+@click.option("--runs", type=click.IntRange(3), default=5, show_default=True)
+@click.option(
+    "--against",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="kernel only: the source of a comparison kernel (benchmarks/against.py says which), measured alternately.",
+)
 @answers
 def bench(what: str, **options: object) -> Answer:
     """Measure one stage of the path on one flow.
