@@ -30,6 +30,8 @@ def malformed_word(row: bytes) -> tuple[int, int] | None:
     if words[v.VERB] not in v.VERB_BY_CODE:
         return v.VERB, words[v.VERB]
     values = parse(row)
+    if words[v.VERB] == v.LIST_INSTRUMENT and _has_unnamed_bits(words[v.VERB], 14, words[14]):
+        values["base_units"] = 0  # no number to multiply by: word 14 itself is to blame, not word 11
     for number in range(1, v.COMMAND_WORDS):
         if _has_unnamed_bits(words[v.VERB], number, words[number]) or not _word_is_right(values, number):
             return number, words[number]

@@ -117,6 +117,13 @@ def test_a_bit_that_the_listing_does_not_name_is_malformed(empty: Market) -> Non
         assert empty.when(with_word(command, word, value)) == [refused(rules.MALFORMED_FIELD, word, value)]
 
 
+@pytest.mark.parametrize("units", [-1, 2**63 - 1])
+def test_a_product_with_a_number_that_is_none_is_not_blamed(empty: Market, units: int) -> None:
+    """Word 14 is wrong in itself, so word 11, checked before it, is not held against it."""
+    command = with_word(list_instrument(1, max_quantity_lots=2**31 - 1), 14, units)
+    assert empty.when(command) == [refused(rules.MALFORMED_FIELD, 14, units)]
+
+
 # --- states -----------------------------------------------------------------------------------------------------------
 
 
