@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,33 +23,33 @@ from benchmarks.flows import Flow
 from domain import verbs as v
 
 
+class CannotCompare(ValueError):
+    """This kernel and this flow do not go together, or it does not compile: what would."""
+
+
 class Comparison:
-    """The comparison kernel at *path*, driven with the same flow. Raises ValueError when the flow is not one it can take."""
+    """The comparison kernel at *path*, driven with the same flow. Raises CannotCompare."""
 
-    def __init__(self, path: Path, flow: Flow) -> None:
+    def __init__(self, path: Path, flow: Flow, batches: Sequence[bytes]) -> None:
         if flow.instruments != 1 or flow.name == "sparse":
-            raise ValueError("the comparison kernel has one book of 65,536 ticks: compare with one instrument and not with sparse")
+            raise CannotCompare("the comparison kernel has one book of 65,536 ticks: compare with one instrument and not with sparse")
         self._module = _compiled(path)
-        self._flow = flow
+        self._orders = flow.resting + flow.commands + 2
+        self._accounts = flow.accounts + 1
         self._resting = [_translated(batch) for batch in flow.resting_batches()]
+        self._batches = [_translated(batch) for batch in batches]
 
-    def run(self, batches: Sequence[bytes]) -> float:
-        """Seconds for *batches*, on a fresh book with the flow's resting orders."""
-        orders = self._flow.resting + self._flow.commands + 2
-        book = self._module.Book(orders, self._flow.accounts + 1, 10**14, 10**10)
+    def run(self) -> float:
+        """Seconds for the flow, on a fresh book with its resting orders."""
+        book = self._module.Book(self._orders, self._accounts, 10**14, 10**10)
         for batch in self._resting:
             book.run(batch, BytesWriter())
-        translated = [_translated(batch) for batch in batches]
         began = time.perf_counter()
-        for batch in translated:
+        for batch in self._batches:
             out = BytesWriter()
             book.run(batch, out)
             out.getvalue()
         return time.perf_counter() - began
-
-    def commands_per_s(self, seconds: Sequence[float]) -> int:
-        """The median rate."""
-        return round(self._flow.commands / statistics.median(seconds))
 
 
 def _translated(batch: bytes) -> bytes:
@@ -74,7 +73,7 @@ def _compiled(path: Path) -> Any:
     )
     libraries = list(folder.glob(f"{path.stem}.*.so"))
     if made.returncode or not libraries:
-        raise ValueError(f"mypyc does not compile {path}:\n{made.stdout}{made.stderr}")
+        raise CannotCompare(f"mypyc does not compile {path}:\n{made.stdout}{made.stderr}")
     spec = importlib.util.spec_from_file_location(path.stem, libraries[0])
     assert spec is not None, "a library of this name"
     assert spec.loader is not None, "can be loaded"

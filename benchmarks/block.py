@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adapters.cli.progress import Show
 from benchmarks import report
 from benchmarks.flows import Flow
-from benchmarks.market import NUMBER, Market, execute
+from benchmarks.market import NUMBER, Market, events_of
 from domain.verbs import COMMAND_BYTES, RECEIVED_NS
 from eventstore.blocks import Block, Head, after, genesis, seal
 
@@ -16,7 +16,7 @@ from eventstore.blocks import Block, Head, after, genesis, seal
 def run(flow: Flow, runs: int, show: Show) -> dict[str, object]:
     """Median of *runs* over the same rows."""
     batches = flow.batches()
-    _, happened = execute(Market(flow).fresh(), batches)
+    happened = events_of(Market(flow).fresh(), batches)
     seconds: list[float] = []
     blocks: list[Block] = []
     for number in range(runs):

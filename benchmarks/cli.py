@@ -8,7 +8,10 @@ from typing import Any, Final
 
 from adapters.cli.progress import progress
 from benchmarks import block, embedded, flows, kernel, replay, store
+from benchmarks.against import CannotCompare
 from benchmarks.report import is_compiled
+
+__all__ = ["CannotCompare", "run"]
 
 _STAGES: Final = {"block": block.run, "store": store.run, "embedded": embedded.run, "replay": replay.run}
 COMMANDS: Final = 1_000_000
@@ -19,17 +22,19 @@ RUNS: Final = 5
 def run(what: str, options: Mapping[str, Any]) -> dict[str, object]:
     """Measure kernel, block, store, embedded or replay; the fields are those of report.report and the benchmark's own.
 
-    options  flow, accounts, instruments; commands, resting (None: as usual), runs (at least 3), against (a comparison kernel, kernel only)
-    Raises   ValueError on what cannot be measured
+    options  flow, accounts, instruments; commands, resting, runs (None: as usual); against (kernel only: path of a comparison kernel)
+    Raises   CannotCompare
     """
-    commands = options.get("commands") or (COMMANDS if is_compiled() else COMMANDS_INTERPRETED)
+    usual = COMMANDS if is_compiled() else COMMANDS_INTERPRETED
+    resting = options.get("resting")
+    if resting is None and options["flow"] == "deep":
+        resting = usual
     flow = flows.flow(
-        options.get("flow", "cross"),
-        accounts=options.get("accounts", 64),
-        instruments=options.get("instruments", 1),
-        commands=commands,
-        resting=options.get("resting"),
-        seed=options.get("seed", 1),
+        options["flow"],
+        accounts=options["accounts"],
+        instruments=options["instruments"],
+        commands=options.get("commands") or usual,
+        resting=resting,
     )
     runs, against = options.get("runs") or RUNS, options.get("against")
     with progress(f"bench {what}") as show:

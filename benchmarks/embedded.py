@@ -9,54 +9,58 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Final
 
 from adapters.cli.progress import Show
 from benchmarks import report
-from benchmarks.block import bytes_per_event, sealed
+from benchmarks.block import bytes_per_event
 from benchmarks.flows import Flow
 from benchmarks.market import NUMBER, execute
-from benchmarks.store import appended, durability
+from benchmarks.store import durability
 from commands import batch as door
 from commands.writer import Writer
 from domain.partition import Partition
-from eventstore.blocks import Block
+from eventstore.blocks import Block, after, seal
 from eventstore.memory import MemorySnapshots
 from eventstore.ports import Snapshot
 from eventstore.sqlite import SqliteLog
 
+STAGES: Final = ("decode", "execute", "block", "store")
+
 
 def run(flow: Flow, runs: int, show: Show) -> dict[str, object]:
-    """Medians of *runs*; in each the path, then its stages alone and one after the other, from the same state."""
-    wire = [door.encode(batch) for batch in flow.batches()]
-    seconds: dict[str, list[float]] = defaultdict(list)
+    """Medians of *runs*; in each the kernel alone, the path, then the path's stages one after the other, from the same state."""
+    batches = flow.batches()
+    wire = [door.encode(batch) for batch in batches]
+    kernel: list[float] = []
+    path: list[float] = []
+    stages: list[list[float]] = []
+    blocks: list[Block] = []
     with tempfile.TemporaryDirectory(prefix="outcry-bench-") as folder:
         begun = _Begun(flow, Path(folder))
-        blocks: list[Block] = []
         for number in range(runs):
+            kernel.append(execute(begun.partition(), batches))
             taken, blocks = _path(begun, wire)
-            seconds["path"].append(taken)
-            for stage, taken in _stages(begun, wire):
-                seconds[stage].append(taken)
+            path.append(taken)
+            stages.append(_stages(begun, wire))
             show((number + 1) / runs)
         meaning = durability(Path(folder))
     rows = [block.rows() for block in blocks]
     counted = report.tally([commands for commands, _ in rows], [events for _, events in rows])
     assert counted.commands == flow.commands, "all of the flow is in the record"
-    path, kernel = seconds["path"], seconds["execute"]
-    each_ns = {stage: round(1e9 * statistics.median(taken) / counted.commands) for stage, taken in seconds.items()}
+    alone = zip(STAGES, zip(*stages, strict=True), strict=True)
     return report.report(
         flow,
         path,
         counted,
         durability=meaning,
         bytes_per_event=bytes_per_event(blocks),
-        kernel_commands_per_s=round(counted.commands / statistics.median(kernel)),
+        kernel_commands_per_s=report.rate(counted.commands, kernel),
         ratio=report.median_ratio(kernel, path),
-        ns_per_command=each_ns,
+        stages_ns_per_command={stage: round(1e9 * statistics.median(taken) / counted.commands) for stage, taken in alone},
         blocks=len(blocks),
     )
 
@@ -108,14 +112,22 @@ def _path(begun: _Begun, wire: Sequence[bytes]) -> tuple[float, list[Block]]:
         return taken, list(log.read(NUMBER, before))
 
 
-def _stages(begun: _Begun, wire: Sequence[bytes]) -> Iterator[tuple[str, float]]:
-    """Each stage and the seconds that it takes for all of *wire*, with nothing beside it."""
-    began = time.perf_counter()
-    batches = [door.decode(each).rows for each in wire]
-    yield "decode", time.perf_counter() - began
-    taken, happened = execute(begun.partition(), batches)
-    yield "execute", taken
+def _stages(begun: _Begun, wire: Sequence[bytes]) -> list[float]:
+    """Seconds that each stage takes for all of *wire* in one thread, where nothing overlaps."""
+    partition = begun.partition()
+    seconds = [0.0] * len(STAGES)
     with begun.record() as log:
-        taken, blocks = sealed(log.claim(NUMBER), batches, happened)
-        yield "block", taken
-        yield "store", sum(appended(log, blocks))
+        head = log.claim(NUMBER)
+        for each in wire:
+            moments = [time.perf_counter()]
+            rows = door.decode(each).rows
+            moments.append(time.perf_counter())
+            events = partition.execute(rows)
+            moments.append(time.perf_counter())
+            block = seal(head, rows, events, partition.time_ns)
+            moments.append(time.perf_counter())
+            log.append(block)
+            moments.append(time.perf_counter())
+            head = after(block)
+            seconds = [total + end - begin for total, begin, end in zip(seconds, moments, moments[1:], strict=False)]
+    return seconds

@@ -66,9 +66,9 @@ def report(flow: Flow, seconds: Sequence[float], counted: Tally, *, durability: 
     """The figures of one benchmark: medians over the runs that took *seconds*; spread = (slowest - fastest) / median of the time."""
     median = statistics.median(seconds)
     return {
-        "commands_per_s": round(counted.commands / median),
-        "trades_per_s": round(counted.trades / median),
-        "events_per_s": round(counted.events / median),
+        "commands_per_s": rate(counted.commands, seconds),
+        "trades_per_s": rate(counted.trades, seconds),
+        "events_per_s": rate(counted.events, seconds),
         "spread": round((max(seconds) - min(seconds)) / median, 3),
         "seconds": [round(each, 4) for each in seconds],
         "bytes_per_event": None,
@@ -86,6 +86,11 @@ def report(flow: Flow, seconds: Sequence[float], counted: Tally, *, durability: 
         "versions": _versions(),
         "commit": _commit(),
     }
+
+
+def rate(count: int, seconds: Sequence[float]) -> int:
+    """Per second, by the median of runs of *count* each."""
+    return round(count / statistics.median(seconds))
 
 
 def median_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> float:

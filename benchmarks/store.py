@@ -14,7 +14,7 @@ from adapters.cli.progress import Show
 from benchmarks import report
 from benchmarks.block import bytes_per_event, sealed
 from benchmarks.flows import Flow
-from benchmarks.market import NUMBER, Market, execute
+from benchmarks.market import NUMBER, Market, events_of
 from eventstore.blocks import Block
 from eventstore.sqlite import SqliteLog
 
@@ -27,7 +27,7 @@ def durability(folder: Path) -> str:
 def run(flow: Flow, runs: int, show: Show) -> dict[str, object]:
     """Median of *runs*, each into a new file."""
     batches = flow.batches()
-    _, happened = execute(Market(flow).fresh(), batches)
+    happened = events_of(Market(flow).fresh(), batches)
     seconds: list[float] = []
     each: list[float] = []
     blocks: list[Block] = []

@@ -14,13 +14,12 @@ from adapters.cli.output import Answer, answers
 @click.option("--flow", type=click.Choice(["cross", "cancel", "deep", "sparse"]), default="cross", show_default=True)
 @click.option("--accounts", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--instruments", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--commands", type=click.IntRange(1), help="Commands that are timed. [default: 1000000; interpreted 20000]")
-@click.option("--resting", type=click.IntRange(0), help="Orders in the book before, not timed. [default: as the flow is defined]")
-@click.option("--runs", type=click.IntRange(3), default=5, show_default=True)
+@click.option("--commands", type=click.IntRange(1), help="Else a million; of an interpreted kernel 20,000.")
+@click.option("--resting", type=click.IntRange(0), help="Orders in the book before time is taken; else as the flow has it.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--runs", type=click.IntRange(3), help="Else five.")
 @click.option(
-    "--against",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="kernel only: the source of a comparison kernel (benchmarks/against.py says which), measured alternately.",
+    "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kernel only: another kernel to run on the flow."
 )
 @answers
 def bench(what: str, **options: object) -> Answer:
@@ -34,7 +33,10 @@ def bench(what: str, **options: object) -> Answer:
         if (missing.name or "").partition(".")[0] != "benchmarks":
             raise
         raise click.UsageError("the benchmarks are not installed: they are part of a checkout (`make bench` there)") from None
-    return Answer(benchmarks.cli.run(what, options))
+    try:
+        return Answer(benchmarks.cli.run(what, options))
+    except ValueError as wrong:
+        raise click.UsageError(str(wrong)) from None
 
 
 COMMANDS = (bench,)
