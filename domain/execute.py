@@ -13,6 +13,7 @@ from domain.events import COMMAND_REPEATED
 from domain.refusal import refuse
 from domain.state import State, count_command, emit
 from domain.sweeps import mass_cancel, tick_clock
+from domain.venue import change_account, deposit, list_instrument, open_account, set_instrument_state, withdraw
 from domain.verbs import (
     ACCOUNT,
     CANCEL_ORDER,
@@ -31,7 +32,6 @@ from domain.verbs import (
     VERB,
     WITHDRAW,
 )
-from domain.venue import change_account, deposit, list_instrument, open_account, set_instrument_state, withdraw
 from domain.wellformed import WELL_FORMED, malformed_word
 
 
