@@ -22,7 +22,7 @@ RUNS: Final = 5
 def run(what: str, options: Mapping[str, Any]) -> dict[str, object]:
     """Measure kernel, block, store, embedded or replay; the fields are those of report.report and the benchmark's own.
 
-    options  flow, accounts, instruments; commands, resting, runs (None: as usual); against (kernel only: path of a comparison kernel)
+    options  flow, accounts, instruments; seed; commands, resting, runs (None: as usual); against (kernel only: path of a comparison kernel)
     Raises   CannotCompare
     """
     usual = COMMANDS if is_compiled() else COMMANDS_INTERPRETED
@@ -35,6 +35,7 @@ def run(what: str, options: Mapping[str, Any]) -> dict[str, object]:
         instruments=options["instruments"],
         commands=options.get("commands") or usual,
         resting=resting,
+        seed=options.get("seed", 1),
     )
     runs, against = options.get("runs") or RUNS, options.get("against")
     with progress(f"bench {what}") as show:
