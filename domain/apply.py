@@ -5,16 +5,9 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from domain import rules
+from domain.accounts import move_funds, set_account
 from domain.changes import KEPT_PRIORITY
-from domain.columns import (
-    INCOMING,
-    INSTRUMENT_WIDTH,
-    LOTS,
-    NUMBER,
-    ORDER_WIDTH,
-    PRICE,
-    SLOT_MASK,
-)
+from domain.columns import INCOMING, INSTRUMENT_WIDTH, LOTS, NUMBER, ORDER_WIDTH, PRICE, SLOT_MASK
 from domain.dedupe import crowded, remember
 from domain.entry import kept_terms
 from domain.events import (
@@ -37,10 +30,10 @@ from domain.events import (
     TRADE_EXECUTED,
 )
 from domain.execute import move_time
-from domain.funds import find_pair
+from domain.instruments import add_instrument, change_state
 from domain.orders import decrement, enter, fill, leave, reenter, rename, rest
-from domain.state import State, count_command
-from domain.venue import add_instrument, change_state, move_funds, set_account
+from domain.room import count_command
+from domain.state import State
 from domain.verbs import (
     ACCOUNT,
     ACCOUNT_OPEN,
@@ -53,6 +46,7 @@ from domain.verbs import (
     SESSION,
     TERMS,
 )
+from domain.wallets import find_pair
 
 
 def live(s: State, number: i64) -> i64:

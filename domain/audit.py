@@ -47,11 +47,13 @@ from domain.columns import (
     WALLET_WIDTH,
 )
 from domain.expiries import before, place_of
-from domain.funds import find_wallet, hold_now
-from domain.ladder import best_rank, level_at, next_level, price_of
+from domain.funds import hold_now
+from domain.ladder import best_rank, next_level
+from domain.pages import level_at, price_of
 from domain.partition import Partition
 from domain.slots import find_client_id, find_number
 from domain.state import State
+from domain.wallets import find_wallet
 
 
 def check(partition: Partition) -> None:

@@ -7,18 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from domain import rules
-from domain.checks import (
-    are_lots_allowed,
-    has_level_room,
-    is_client_id_free,
-    is_funded,
-    is_in_band,
-    is_known,
-    is_not_closed,
-    is_value_allowed,
-    may_trade,
-    takes_orders,
-)
+from domain.checks import are_lots_allowed, has_level_room, is_client_id_free, is_funded, is_in_band, is_value_allowed
 from domain.columns import (
     AVAILABLE,
     BASE_UNITS,
@@ -35,13 +24,15 @@ from domain.columns import (
 )
 from domain.entry import price_at_rest
 from domain.events import ORDER_CANCELLED, ORDER_REDUCED, ORDER_REPLACED
-from domain.funds import buy_hold, instrument_of
+from domain.funds import buy_hold
 from domain.matching import match
 from domain.orders import decrement, leave, reenter, rename
 from domain.refusal import refuse
 from domain.slots import find_client_id, find_number
+from domain.standing import is_known, is_not_closed, may_trade, takes_orders
 from domain.state import State, emit, event_head
 from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, NEW_CLIENT_ORDER_ID, ORDER, PRICE_TICKS, QUANTITY_LOTS
+from domain.wallets import instrument_of
 
 KEPT_PRIORITY: Final = 512  # bit 9 of word 0
 

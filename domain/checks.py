@@ -15,7 +15,6 @@ from domain.columns import (
     ACCOUNT_WIDTH,
     BAND_HIGH,
     BAND_LOW,
-    BASE_ASSET,
     INSTRUMENT_TOP,
     INSTRUMENT_WIDTH,
     LIVE_ORDERS,
@@ -33,25 +32,24 @@ from domain.columns import (
     OPEN_LIMIT,
     OPEN_ORDERS,
     PAGES,
-    QUOTE_ASSET,
     QUOTE_UNITS,
     STATE,
     STATUS,
     VALUE_BOUND,
     WALLET_TOP,
 )
-from domain.funds import find_wallet
-from domain.ladder import best_rank, has_page, price_of, rank_of
+from domain.ladder import best_rank
+from domain.pages import has_page, price_of, rank_of
 from domain.refusal import refuse
 from domain.slots import find_client_id
 from domain.state import State
-from domain.verbs import ACCOUNT_CLOSED, ACCOUNT_OPEN, DAY, FOK, GTC, GTD, HALTED, IOC, OPEN, POST_ONLY_SLIDE, PRE_OPEN
+from domain.verbs import ACCOUNT_OPEN, DAY, FOK, GTC, GTD, IOC, OPEN, POST_ONLY_SLIDE, PRE_OPEN
 
 LARGEST: Final = 2**63 - 1
 
 
 def is_ordinary(s: State, account: i64, number: i64, terms: i64, price_ticks: i64, lots: i64, budget: i64) -> bool:
-    """Does a GTC, IOC or DAY limit order surely pass every check below but that of its client order id? The short way of almost every order.
+    """Does a GTC, IOC or DAY limit order surely pass every check but that of its client order id? The short way of almost all.
 
     Says no where it is not sure: near a bound of the partition, for an account with limits of its own, for other terms.
     """
@@ -77,58 +75,6 @@ def is_ordinary(s: State, account: i64, number: i64, terms: i64, price_ticks: i6
         and counters[WALLET_TOP] + 2 <= MAX_WALLETS
         and counters[PAGES] < MAX_PAGES
     )
-
-
-def is_listed(s: State, number: i64) -> bool:
-    """The instrument exists."""
-    if 0 < number <= s.counters[INSTRUMENT_TOP] and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
-        return True
-    return refuse(s, rules.UNKNOWN_INSTRUMENT, s.counters[INSTRUMENT_TOP], number)
-
-
-def is_known(s: State, account: i64) -> bool:
-    """The account was opened."""
-    if 0 < account <= s.counters[ACCOUNT_TOP] and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
-        return True
-    return refuse(s, rules.UNKNOWN_ACCOUNT, s.counters[ACCOUNT_TOP], account)
-
-
-def is_not_closed(s: State, account: i64) -> bool:
-    """The account may still cancel and move funds."""
-    status = s.accounts[account * ACCOUNT_WIDTH + STATUS]
-    return status != ACCOUNT_CLOSED or refuse(s, rules.ACCOUNT_STATUS, ACCOUNT_OPEN, status)
-
-
-def may_trade(s: State, account: i64) -> bool:
-    """The account is open, not restricted or closed."""
-    status = s.accounts[account * ACCOUNT_WIDTH + STATUS]
-    return status == ACCOUNT_OPEN or refuse(s, rules.ACCOUNT_STATUS, ACCOUNT_OPEN, status)
-
-
-def has_wallets(s: State, account: i64, instrument: i64) -> bool:
-    """There is room to open wallets of both assets, or the account has them."""
-    return wallet_fits(s, account, s.instruments[instrument + BASE_ASSET]) and wallet_fits(
-        s, account, s.instruments[instrument + QUOTE_ASSET]
-    )
-
-
-def wallet_fits(s: State, account: i64, asset: i64) -> bool:
-    """There is room for two more wallets, or the account has one of this asset."""
-    if s.counters[WALLET_TOP] + 2 <= MAX_WALLETS or find_wallet(s, account, asset) != 0:
-        return True
-    return refuse(s, rules.TOO_MANY_WALLETS, MAX_WALLETS, s.counters[WALLET_TOP] - 1)
-
-
-def takes_orders(s: State, instrument: i64) -> bool:
-    """The instrument is open or in pre-open."""
-    state = s.instruments[instrument + STATE]
-    return state < HALTED or refuse(s, rules.INSTRUMENT_STATE, OPEN, state)
-
-
-def takes_kind(s: State, instrument: i64, is_market: bool, tif: i64) -> bool:
-    """Pre-open takes only orders that can rest."""
-    state = s.instruments[instrument + STATE]
-    return state == OPEN or (not is_market and tif != IOC and tif != FOK) or refuse(s, rules.INSTRUMENT_STATE, OPEN, state)
 
 
 def is_client_id_free(s: State, account: i64, client_id: i64) -> bool:

@@ -9,18 +9,9 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from domain.columns import (
-    ID_WIDTH,
-    ID_WINDOW,
-    IDS,
-    LAST_SEQUENCE,
-    OUTCOME_WIDTH,
-    OUTCOMES,
-    SESSION_TOP,
-    SESSION_WIDTH,
-    SESSION_WINDOW,
-)
-from domain.state import State, reserve_ids, reserve_session
+from domain.columns import ID_WIDTH, ID_WINDOW, IDS, LAST_SEQUENCE, OUTCOME_WIDTH, OUTCOMES, SESSION_TOP, SESSION_WIDTH, SESSION_WINDOW
+from domain.room import reserve_ids, reserve_session
+from domain.state import State
 from domain.table import delete, get, probe, put
 
 NOT_SEEN: Final = -1

@@ -8,54 +8,29 @@ from domain.checks import (
     are_lots_allowed,
     has_level_room,
     has_order_room,
-    has_wallets,
     is_ahead,
     is_client_id_free,
     is_funded,
     is_in_band,
-    is_known,
-    is_listed,
     is_notional_allowed,
     is_ordinary,
     is_value_allowed,
     market_makes_sense,
-    may_trade,
     must_not_take,
     resting_price,
-    takes_kind,
-    takes_orders,
     terms_make_sense,
 )
-from domain.columns import (
-    AVAILABLE,
-    BAND_HIGH,
-    BASE_UNITS,
-    BUDGET_FLAG,
-    DAY_END,
-    DAY_NS,
-    INSTRUMENT_WIDTH,
-    NUMBER,
-    TIME_NS,
-)
+from domain.columns import AVAILABLE, BAND_HIGH, BASE_UNITS, BUDGET_FLAG, DAY_END, DAY_NS, INSTRUMENT_WIDTH, NUMBER, TIME_NS
 from domain.events import ORDER_ACCEPTED
-from domain.funds import buy_hold, find_pair
+from domain.funds import buy_hold
 from domain.matching import cannot_rest, fillable_lots, match, stp_mode, time_in_force
 from domain.orders import enter
 from domain.refusal import refuse
 from domain.rules import FOK_UNFILLABLE
+from domain.standing import has_wallets, is_known, is_listed, may_trade, takes_kind, takes_orders
 from domain.state import State, emit, event_head
-from domain.verbs import (
-    ACCOUNT,
-    AMOUNT,
-    CLIENT_ORDER_ID,
-    DAY,
-    EXPIRES_NS,
-    FOK,
-    INSTRUMENT,
-    PRICE_TICKS,
-    QUANTITY_LOTS,
-    TERMS,
-)
+from domain.verbs import ACCOUNT, AMOUNT, CLIENT_ORDER_ID, DAY, EXPIRES_NS, FOK, INSTRUMENT, PRICE_TICKS, QUANTITY_LOTS, TERMS
+from domain.wallets import find_pair
 
 
 def new_order(s: State) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from domain import rules
+from domain.accounts import change_account, deposit, open_account, withdraw
 from domain.changes import cancel_order, reduce_order, replace_order
 from domain.columns import INCOMING, MAX_PROBE, MAX_SESSION, TIME_NS
 from domain.dedupe import crowded, first_outcome, remember, seen
 from domain.entry import new_order
 from domain.events import COMMAND_REPEATED
+from domain.instruments import list_instrument, set_instrument_state
 from domain.refusal import refuse
-from domain.state import State, count_command, emit
+from domain.room import count_command
+from domain.state import State, emit
 from domain.sweeps import mass_cancel, tick_clock
-from domain.venue import change_account, deposit, list_instrument, open_account, set_instrument_state, withdraw
 from domain.verbs import (
     ACCOUNT,
     CANCEL_ORDER,

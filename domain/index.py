@@ -30,7 +30,7 @@ def mask_of(index: vec[i64]) -> i64:
 
 
 def seek(index: vec[i64], hashed: i64, steps: i64) -> i64:
-    """Place, *steps* or more after the hash's home, that has an entry of this hash or none. -1: its MAX_PROBE places are taken by others."""
+    """Place, *steps* or more after the hash's home, with an entry of this hash or none. -1: its MAX_PROBE places are taken."""
     mask = mask_of(index)
     while steps < MAX_PROBE:
         place = (hashed + steps) & mask

@@ -33,8 +33,9 @@ from domain.events import (
     TRADE_EXECUTED,
 )
 from domain.funds import affordable_lots
-from domain.ladder import best_rank, can_open_level, level_at, next_level, rank_of
+from domain.ladder import best_rank, next_level
 from domain.orders import decrement, fill, leave, rest
+from domain.pages import can_open_level, level_at, rank_of
 from domain.state import State, emit, event_head
 from domain.verbs import FOK, IOC, STP_ALLOW, STP_CANCEL_BOTH, STP_CANCEL_NEWEST, STP_CANCEL_OLDEST, STP_DECREMENT
 

@@ -24,11 +24,12 @@ from domain.columns import (
     RECEIVING_WALLET,
 )
 from domain.expiries import schedule, unschedule
-from domain.funds import hold, hold_now, instrument_of, release_all, release_excess, settle, wallet
+from domain.funds import hold, hold_now, release_all, release_excess, settle
 from domain.index import insert, remove_entry
 from domain.slots import delist, dequeue, enlist, enqueue, free_slot, take_lots, take_slot
 from domain.state import State
 from domain.table import mix
+from domain.wallets import instrument_of, wallet
 
 
 def enter(

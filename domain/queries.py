@@ -50,7 +50,8 @@ from domain.columns import (
 )
 from domain.dedupe import last_sequence as session_last_sequence
 from domain.expiries import expires_ns
-from domain.ladder import best_rank, level_at, next_level
+from domain.ladder import best_rank, next_level
+from domain.pages import level_at
 from domain.partition import Partition
 from domain.slots import find_client_id, find_number
 

@@ -9,34 +9,24 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
-    COMMAND_COUNT,
     COUNTERS,
-    EXPIRIES,
     EXPIRY_WIDTH,
-    ID_WIDTH,
-    ID_WINDOW,
     INSTRUMENT_WIDTH,
     MAX_PARTITION,
-    NO_RANK,
     ORDER_TOP,
     ORDER_WIDTH,
-    OUTCOME_WIDTH,
     PAGE_TOP,
     PAGE_WIDTH,
     PARTITION,
-    RESERVE_EVERY,
-    SESSION_TOP,
     SESSION_WIDTH,
-    SESSION_WINDOW,
-    SIDE_WIDTH,
     STATUS,
-    TREE_DEPTH,
     WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.events import EVENT_WORDS
-from domain.index import SMALLEST_INDEX, index_with_room, make_index
-from domain.table import SMALLEST, make, with_room
+from domain.index import SMALLEST_INDEX, make_index
+from domain.table import SMALLEST, make
+from domain.vectors import widened
 from domain.verbs import ACCOUNT_OPEN, COMMAND_WORDS
 from domain.wellformed import bounds
 
@@ -107,81 +97,6 @@ class State:
             self.bit_place[power % 37] = place
             power *= 2
             place += 1
-
-
-def widened(vector: vec[i64], words: i64) -> vec[i64]:
-    """The vector, doubled until it has at least *words* words; new words are zero."""
-    size = i64(len(vector))
-    if size >= words:
-        return vector
-    target: i64 = size if size > 0 else 64
-    while target < words:
-        target *= 2
-    bigger = vec[i64]([0] * target)
-    k: i64 = 0
-    while k < size:
-        bigger[k] = vector[k]
-        k += 1
-    return bigger
-
-
-def count_command(s: State) -> None:
-    """Count one more command, and make room for what the next ones can create: by execute and by apply, so both grow at the same points."""
-    if s.counters[COMMAND_COUNT] % RESERVE_EVERY == 0:
-        reserve(s)
-    s.counters[COMMAND_COUNT] += 1
-
-
-def reserve(s: State) -> None:
-    """Make room for whatever RESERVE_EVERY commands can create, so that nothing grows while a rule holds a place in a vector.
-
-    One command creates at most one order, one price page with its nodes, one expiry, two wallets and one entry of each table.
-    """
-    counters = s.counters
-    if i64(len(s.orders)) < (counters[ORDER_TOP] + RESERVE_EVERY) * ORDER_WIDTH:
-        s.orders = widened(s.orders, (counters[ORDER_TOP] + RESERVE_EVERY) * ORDER_WIDTH)
-    if i64(len(s.wallets)) < (counters[WALLET_TOP] + 2 * RESERVE_EVERY) * WALLET_WIDTH:
-        s.wallets = widened(s.wallets, (counters[WALLET_TOP] + 2 * RESERVE_EVERY) * WALLET_WIDTH)
-    if i64(len(s.pages)) < (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH:
-        s.pages = widened(s.pages, (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH)
-    if i64(len(s.expiries)) < (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH:
-        s.expiries = widened(s.expiries, (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH)
-    s.client_ids = index_with_room(s.client_ids, RESERVE_EVERY)
-    s.wallet_index = with_room(s.wallet_index, 2 * RESERVE_EVERY)
-    s.page_index = with_room(s.page_index, RESERVE_EVERY)
-    s.nodes = with_room(s.nodes, TREE_DEPTH * RESERVE_EVERY)
-    s.id_index = with_room(s.id_index, RESERVE_EVERY)
-
-
-def reserve_session(s: State, session: i64) -> None:
-    """Make room for a session's row and the ring of its outcomes."""
-    s.sessions = widened(s.sessions, (session + 1) * SESSION_WIDTH)
-    s.outcomes = widened(s.outcomes, (s.counters[SESSION_TOP] + 1) * SESSION_WINDOW * OUTCOME_WIDTH)
-
-
-def reserve_ids(s: State) -> None:
-    """Make room for the ring of command ids."""
-    s.ids = widened(s.ids, ID_WINDOW * ID_WIDTH)
-
-
-def reserve_account(s: State, account: i64) -> None:
-    """Make room for an account's row."""
-    s.accounts = widened(s.accounts, (account + 1) * ACCOUNT_WIDTH)
-
-
-def reserve_asset(s: State, asset: i64) -> None:
-    """Make room for an asset's supply."""
-    s.supplies = widened(s.supplies, asset + 1)
-
-
-def reserve_instrument(s: State, instrument: i64) -> None:
-    """Make room for an instrument's row and the two sides of its book, both empty."""
-    s.instruments = widened(s.instruments, (instrument + 1) * INSTRUMENT_WIDTH)
-    row = i64(len(s.sides))
-    s.sides = widened(s.sides, (instrument + 1) * 2 * SIDE_WIDTH)
-    while row < i64(len(s.sides)):
-        s.sides[row] = NO_RANK
-        row += SIDE_WIDTH
 
 
 def emit(s: State, head: i64, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64) -> None:

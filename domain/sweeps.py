@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from domain.checks import is_known, is_listed, is_not_closed
-from domain.columns import (
-    ACCOUNT_WIDTH,
-    BOOK_SIDE,
-    EXPIRY_BOUND,
-    HEAD,
-    MASS_CANCEL_BOUND,
-    NEWEST,
-    NO_RANK,
-    OLDER,
-    TIME_NS,
-)
+from domain.columns import ACCOUNT_WIDTH, BOOK_SIDE, EXPIRY_BOUND, HEAD, MASS_CANCEL_BOUND, NEWEST, NO_RANK, OLDER, TIME_NS
 from domain.events import CLOCK_TICKED, EVENT_WORDS, ORDERS_MASS_CANCELLED, REMOVED_EXPIRED, REMOVED_MASS_CANCEL
 from domain.expiries import next_due_ns, next_due_order
 from domain.ladder import best_level, best_rank
 from domain.matching import remove
+from domain.standing import is_known, is_listed, is_not_closed
 from domain.state import State, emit
 from domain.verbs import ACCOUNT, ANY_SIDE, INSTRUMENT, ONLY_BUYS, ONLY_SELLS, TERMS
 

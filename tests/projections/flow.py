@@ -11,8 +11,9 @@ from domain.partition import Partition
 from eventstore.blocks import Block, after, genesis, seal
 from eventstore.ports import BlockLog
 from tests.market import buy, cancel, deposit, mass_cancel, reduce, replace, sell, set_state, tick
-from tests.model.commands import TRADERS, command, opening, resolve
+from tests.model.commands import command, resolve
 from tests.model.reference import Model
+from tests.model.small_market import SMALL, TRADERS, opening
 
 
 def trading(seed: int, count: int, longest: int = 40) -> list[Block]:
@@ -72,4 +73,4 @@ def lively(dice: random.Random) -> bytes:
         return dice.choice((tick(10**9), mass_cancel(account), mass_cancel(instrument=dice.randint(1, 3))))
     if kind < 90:
         return set_state(dice.choice((v.OPEN, v.OPEN, v.OPEN, v.PRE_OPEN, v.HALTED)), dice.randint(1, 3), **common)
-    return command(dice.choice)
+    return command(dice.choice, SMALL)

@@ -1,159 +1,36 @@
-"""Instruments, accounts and their funds: the rules that admit a change, and the mutators that make it (docs/rules.md 2, 3)."""
+"""Accounts and what they bring in and take out: the rules that admit a change, and the mutators that make it (docs/rules.md 3)."""
 
 from __future__ import annotations
 
 from mypy_extensions import i64
 
 from domain import rules
-from domain.checks import is_known, is_listed, is_not_closed, wallet_fits
 from domain.columns import (
     ACCOUNT_TOP,
     ACCOUNT_WIDTH,
     ASSET,
     AVAILABLE,
-    BAND_HIGH,
-    BAND_LOW,
-    BASE_ASSET,
-    BASE_UNITS,
-    DAY_END,
-    FEE_WALLET,
     FIRST_WALLET,
     GROUP,
-    HIGHER_RATE,
-    INSTRUMENT_TOP,
-    INSTRUMENT_WIDTH,
-    LOT_SIZE,
-    LOTS_BOUND,
     LOTS_LIMIT,
-    MAKER_RATE,
     MAX_ACCOUNT,
     MAX_BALANCE,
-    MAX_INSTRUMENT,
-    MAX_PRICE_TICKS,
-    NOTIONAL_BOUND,
     NOTIONAL_LIMIT,
     OPEN_LIMIT,
     OPEN_ORDERS,
-    QUOTE_ASSET,
-    QUOTE_UNITS,
     RESERVED,
-    SCALES,
-    STATE,
     STATUS,
-    SYMBOL,
-    TAKER_RATE,
-    TICK_SIZE,
-    VALUE_BOUND,
     WALLET_OWNER,
     WALLET_TOP,
     WALLET_WIDTH,
 )
-from domain.events import (
-    ACCOUNT_CHANGED,
-    ACCOUNT_OPENED,
-    FUNDS_DEPOSITED,
-    FUNDS_WITHDRAWN,
-    INSTRUMENT_LISTED,
-    INSTRUMENT_STATE_CHANGED,
-)
-from domain.funds import find_wallet, post, wallet
+from domain.events import ACCOUNT_CHANGED, ACCOUNT_OPENED, FUNDS_DEPOSITED, FUNDS_WITHDRAWN
 from domain.refusal import refuse
-from domain.state import State, emit, reserve_account, reserve_asset, reserve_instrument
-from domain.verbs import (
-    ACCOUNT,
-    ACCOUNT_CLOSED,
-    ACCOUNT_OPEN,
-    AMOUNT,
-    CLIENT_ORDER_ID,
-    CLOSED,
-    HALTED,
-    INSTRUMENT,
-    OPEN,
-    PRE_OPEN,
-    QUANTITY_LOTS,
-    TERMS,
-)
-
-
-def list_instrument(s: State) -> None:
-    """Admit a new instrument."""
-    number = s.command[INSTRUMENT]
-    quote = (s.command[7] >> 16) & 65535
-    if number <= s.counters[INSTRUMENT_TOP] and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
-        refuse(s, rules.ALREADY_LISTED, s.instruments[number * INSTRUMENT_WIDTH + STATE], number)
-        return
-    if number > MAX_INSTRUMENT:
-        refuse(s, rules.TOO_MANY_INSTRUMENTS, MAX_INSTRUMENT, number)
-        return
-    if not wallet_fits(s, 0, quote):
-        return
-    add_instrument(s)
-    emit(s, INSTRUMENT_LISTED | (number << 32), 0, 0, 0, 0, 0, 0, 0)
-
-
-def add_instrument(s: State) -> None:
-    """Mutator: the instrument of a ListInstrument row, in pre-open, and the venue's wallet of its quote asset."""
-    number = s.command[INSTRUMENT]
-    reserve_instrument(s, number)
-    if number > s.counters[INSTRUMENT_TOP]:
-        s.counters[INSTRUMENT_TOP] = number
-    place = number * INSTRUMENT_WIDTH
-    assets = s.command[7]
-    band = s.command[10]
-    rates = s.command[13]
-    units = s.command[14]
-    instruments = s.instruments
-    instruments[place + STATE] = PRE_OPEN
-    instruments[place + BASE_ASSET] = assets & 65535
-    instruments[place + QUOTE_ASSET] = (assets >> 16) & 65535
-    instruments[place + QUOTE_UNITS] = units & MAX_PRICE_TICKS
-    instruments[place + BASE_UNITS] = units >> 31
-    instruments[place + BAND_LOW] = band & MAX_PRICE_TICKS
-    instruments[place + BAND_HIGH] = band >> 31
-    instruments[place + LOTS_BOUND] = s.command[11]
-    instruments[place + NOTIONAL_BOUND] = s.command[12]
-    instruments[place + VALUE_BOUND] = s.command[12] // (units & MAX_PRICE_TICKS)
-    instruments[place + MAKER_RATE] = rates & 1048575
-    instruments[place + TAKER_RATE] = rates >> 20
-    instruments[place + HIGHER_RATE] = rates & 1048575
-    if rates >> 20 > rates & 1048575:
-        instruments[place + HIGHER_RATE] = rates >> 20
-    instruments[place + DAY_END] = s.command[15]
-    instruments[place + SYMBOL] = s.command[6]
-    instruments[place + TICK_SIZE] = s.command[8]
-    instruments[place + LOT_SIZE] = s.command[9]
-    instruments[place + SCALES] = assets >> 32
-    instruments[place + FEE_WALLET] = wallet(s, 0, (assets >> 16) & 65535)
-
-
-def set_instrument_state(s: State) -> None:
-    """Move an instrument between trading states."""
-    number = s.command[INSTRUMENT]
-    if not is_listed(s, number):
-        return
-    state = s.command[TERMS]
-    previous = s.instruments[number * INSTRUMENT_WIDTH + STATE]
-    if not is_transition(previous, state):
-        refuse(s, rules.STATE_TRANSITION, previous, state)
-        return
-    change_state(s, number, state)
-    emit(s, INSTRUMENT_STATE_CHANGED | (number << 32), previous, state, 0, 0, 0, 0, 0)
-
-
-def is_transition(previous: i64, state: i64) -> bool:
-    """May an instrument go from one state to another?"""
-    if previous == PRE_OPEN:
-        return state != PRE_OPEN
-    if previous == OPEN:
-        return state == HALTED or state == CLOSED
-    if previous == HALTED:
-        return state != HALTED
-    return state == PRE_OPEN
-
-
-def change_state(s: State, number: i64, state: i64) -> None:
-    """Mutator: the instrument's trading state."""
-    s.instruments[number * INSTRUMENT_WIDTH + STATE] = state
+from domain.room import reserve_account, reserve_asset
+from domain.standing import is_known, is_not_closed, wallet_fits
+from domain.state import State, emit
+from domain.verbs import ACCOUNT, ACCOUNT_CLOSED, ACCOUNT_OPEN, AMOUNT, CLIENT_ORDER_ID, INSTRUMENT, QUANTITY_LOTS, TERMS
+from domain.wallets import find_wallet, post, wallet
 
 
 def open_account(s: State) -> None:

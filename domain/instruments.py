@@ -1,0 +1,120 @@
+"""Instruments: the rules that admit one and move it between states, and the mutators that do it (docs/rules.md 2)."""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from domain import rules
+from domain.columns import (
+    BAND_HIGH,
+    BAND_LOW,
+    BASE_ASSET,
+    BASE_UNITS,
+    DAY_END,
+    FEE_WALLET,
+    HIGHER_RATE,
+    INSTRUMENT_TOP,
+    INSTRUMENT_WIDTH,
+    LOT_SIZE,
+    LOTS_BOUND,
+    MAKER_RATE,
+    MAX_INSTRUMENT,
+    MAX_PRICE_TICKS,
+    NOTIONAL_BOUND,
+    QUOTE_ASSET,
+    QUOTE_UNITS,
+    SCALES,
+    STATE,
+    SYMBOL,
+    TAKER_RATE,
+    TICK_SIZE,
+    VALUE_BOUND,
+)
+from domain.events import INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
+from domain.refusal import refuse
+from domain.room import reserve_instrument
+from domain.standing import is_listed, wallet_fits
+from domain.state import State, emit
+from domain.verbs import CLOSED, HALTED, INSTRUMENT, OPEN, PRE_OPEN, TERMS
+from domain.wallets import wallet
+
+
+def list_instrument(s: State) -> None:
+    """Admit a new instrument."""
+    number = s.command[INSTRUMENT]
+    quote = (s.command[7] >> 16) & 65535
+    if number <= s.counters[INSTRUMENT_TOP] and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
+        refuse(s, rules.ALREADY_LISTED, s.instruments[number * INSTRUMENT_WIDTH + STATE], number)
+        return
+    if number > MAX_INSTRUMENT:
+        refuse(s, rules.TOO_MANY_INSTRUMENTS, MAX_INSTRUMENT, number)
+        return
+    if not wallet_fits(s, 0, quote):
+        return
+    add_instrument(s)
+    emit(s, INSTRUMENT_LISTED | (number << 32), 0, 0, 0, 0, 0, 0, 0)
+
+
+def add_instrument(s: State) -> None:
+    """Mutator: the instrument of a ListInstrument row, in pre-open, and the venue's wallet of its quote asset."""
+    number = s.command[INSTRUMENT]
+    reserve_instrument(s, number)
+    if number > s.counters[INSTRUMENT_TOP]:
+        s.counters[INSTRUMENT_TOP] = number
+    place = number * INSTRUMENT_WIDTH
+    assets = s.command[7]
+    band = s.command[10]
+    rates = s.command[13]
+    units = s.command[14]
+    instruments = s.instruments
+    instruments[place + STATE] = PRE_OPEN
+    instruments[place + BASE_ASSET] = assets & 65535
+    instruments[place + QUOTE_ASSET] = (assets >> 16) & 65535
+    instruments[place + QUOTE_UNITS] = units & MAX_PRICE_TICKS
+    instruments[place + BASE_UNITS] = units >> 31
+    instruments[place + BAND_LOW] = band & MAX_PRICE_TICKS
+    instruments[place + BAND_HIGH] = band >> 31
+    instruments[place + LOTS_BOUND] = s.command[11]
+    instruments[place + NOTIONAL_BOUND] = s.command[12]
+    instruments[place + VALUE_BOUND] = s.command[12] // (units & MAX_PRICE_TICKS)
+    instruments[place + MAKER_RATE] = rates & 1048575
+    instruments[place + TAKER_RATE] = rates >> 20
+    instruments[place + HIGHER_RATE] = rates & 1048575
+    if rates >> 20 > rates & 1048575:
+        instruments[place + HIGHER_RATE] = rates >> 20
+    instruments[place + DAY_END] = s.command[15]
+    instruments[place + SYMBOL] = s.command[6]
+    instruments[place + TICK_SIZE] = s.command[8]
+    instruments[place + LOT_SIZE] = s.command[9]
+    instruments[place + SCALES] = assets >> 32
+    instruments[place + FEE_WALLET] = wallet(s, 0, (assets >> 16) & 65535)
+
+
+def set_instrument_state(s: State) -> None:
+    """Move an instrument between trading states."""
+    number = s.command[INSTRUMENT]
+    if not is_listed(s, number):
+        return
+    state = s.command[TERMS]
+    previous = s.instruments[number * INSTRUMENT_WIDTH + STATE]
+    if not is_transition(previous, state):
+        refuse(s, rules.STATE_TRANSITION, previous, state)
+        return
+    change_state(s, number, state)
+    emit(s, INSTRUMENT_STATE_CHANGED | (number << 32), previous, state, 0, 0, 0, 0, 0)
+
+
+def is_transition(previous: i64, state: i64) -> bool:
+    """May an instrument go from one state to another?"""
+    if previous == PRE_OPEN:
+        return state != PRE_OPEN
+    if previous == OPEN:
+        return state == HALTED or state == CLOSED
+    if previous == HALTED:
+        return state != HALTED
+    return state == PRE_OPEN
+
+
+def change_state(s: State, number: i64, state: i64) -> None:
+    """Mutator: the instrument's trading state."""
+    s.instruments[number * INSTRUMENT_WIDTH + STATE] = state
