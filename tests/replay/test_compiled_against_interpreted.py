@@ -11,6 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,9 @@ def garbage() -> list[bytes]:
 
 
 @pytest.mark.parametrize("flow", [simulated, small, wide, garbage], ids=lambda flow: flow.__name__)
-def test_both_builds_emit_the_same_bytes_and_reach_the_same_state(flow, interpreted: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_both_builds_emit_the_same_bytes_and_reach_the_same_state(
+    flow: Callable[[], list[bytes]], interpreted: Path, tmp_path: Path
+) -> None:
     """Events and state hash after every batch, the final snapshot, and a snapshot of one restored by the other."""
     batches = flow()
     here, found = Partition(1), []
