@@ -72,9 +72,9 @@ def warm_events(s: State, events: bytes, event: i64) -> None:
 
 def look_at_account(s: State, orders: vec[i64], account: i64) -> i64:
     """The account's row, its first wallets and the head of its list."""
-    row = account * ACCOUNT_WIDTH
-    if account <= 0 or row >= i64(len(s.accounts)):
+    if account <= 0 or account >= i64(len(s.accounts)) // ACCOUNT_WIDTH:
         return 0
+    row = account * ACCOUNT_WIDTH
     accounts = s.accounts
     return accounts[row + STATUS] ^ s.wallets[accounts[row + FIRST_WALLET] + RESERVED] ^ orders[accounts[row + NEWEST] + NEWER]
 
