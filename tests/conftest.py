@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import domain
+import domain.partition
 
 REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("OUTCRY_DATA") or REPOSITORY.parent / "shared" / "data")
@@ -22,7 +22,7 @@ settings.load_profile("default")
 
 def kernel() -> str:
     """Which kernel the tests drive: compiled, interpreted, or compiled from an older source than the one that lies here."""
-    compiled = Path(domain.__file__)
+    compiled = Path(domain.partition.__file__)
     if compiled.suffix == ".py":
         return "interpreted"
     newest = max(source.stat().st_mtime for source in compiled.parent.glob("*.py"))
