@@ -48,7 +48,7 @@ def test_every_make_command_is_one_that_the_makefile_has(command: str) -> None:
 
 
 def test_make_run_runs_the_demo_and_the_demo_runs(tmp_path: Path) -> None:
-    shown = run("make run --dry-run", REPOSITORY, dict(os.environ))
+    shown = run("make run --dry-run --no-print-directory", REPOSITORY, dict(os.environ))
     assert shown.stdout.splitlines()[-1].endswith("outcry demo")
     script = Path(sys.executable).parent / "outcry"
     ran = run(f"{script} demo --commands 20000", tmp_path, os.environ | {"TMPDIR": str(tmp_path)})
