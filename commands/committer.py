@@ -1,4 +1,4 @@
-"""The store's side of the writer: commits sealed blocks in order, and only then answers."""
+"""The store's side of the writer: compresses, hashes and commits blocks in order, and only then answers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from commands.draft import Sealed, fail
+from commands.draft import Decided, fail
 from commands.ports import Committed
-from eventstore.blocks import Head, after
+from eventstore.blocks import Head, after, chain
 from eventstore.ports import BlockLog, Snapshot, SnapshotStore, StoreFailed
 
 BLOCKS_AHEAD: Final = 2
@@ -27,17 +27,17 @@ class Committer:
     def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None]) -> None:
         """*head* was claimed; *on_change* is called in the thread after every commit and every failure."""
         self._log, self._snapshots, self._on_change = log, snapshots, on_change
-        self._waiting: queue.Queue[Sealed | None] = queue.Queue(BLOCKS_AHEAD)
+        self._waiting: queue.Queue[Decided | None] = queue.Queue(BLOCKS_AHEAD)
         self._handed = self._done = 0
         self._head = head
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"partition {head.partition} store", daemon=True)
         self._thread.start()
 
-    def hand_over(self, sealed: Sealed) -> None:
+    def hand_over(self, decided: Decided) -> None:
         """Commit a block after those before it; waits while BLOCKS_AHEAD are waiting."""
         self._handed += 1
-        self._waiting.put(sealed)
+        self._waiting.put(decided)
 
     @property
     def is_idle(self) -> bool:
@@ -63,21 +63,24 @@ class Committer:
             _LOG.warning("partition %d: no snapshot of block %d: %s", self._head.partition, self._head.seq, failed)
 
     def _run(self) -> None:
-        while (sealed := self._waiting.get()) is not None:
+        while (decided := self._waiting.get()) is not None:
             try:
                 if self.failure is None:
-                    self._commit(sealed)
+                    self._commit(decided)
             except BaseException as error:  # noqa: BLE001 - whatever it was, the block is not committed and senders wait
                 self.failure = error
             if self.failure is not None:
-                fail(sealed.answers, self.failure)
+                fail(decided.answers, self.failure)
             self._done += 1
             self._on_change()
 
-    def _commit(self, sealed: Sealed) -> None:
-        self._log.append(sealed.block)
-        self._head = after(sealed.block)
-        for future, first_event, events in sealed.answers:
-            future.set_result(Committed(sealed.block.seq, first_event, events))
-        if sealed.state is not None:
-            self.save(sealed.state)
+    def _commit(self, decided: Decided) -> None:
+        block = chain(self._head, decided.content)
+        head = after(block)
+        assert head.next_event == decided.next_event, "the record counts the events that memory counted"
+        self._log.append(block)
+        self._head = head
+        for future, first_event, events in decided.answers:
+            future.set_result(Committed(block.seq, first_event, events))
+        if decided.state is not None:
+            self.save(decided.state)

@@ -13,7 +13,7 @@ import numpy as np
 from commands.ports import Clock, Committed
 from domain.columns import MAX_BATCH_COMMANDS, MAX_TIME_NS
 from domain.verbs import COMMAND_WORDS, RECEIVED_NS, TICK_CLOCK
-from eventstore.blocks import Block
+from eventstore.blocks import Content
 
 _ROW: Final = struct.Struct(f"<{COMMAND_WORDS}q")
 _RECEIVED_AT: Final = 8 * RECEIVED_NS
@@ -50,10 +50,11 @@ class Draft:
         self.size += size
 
 
-class Sealed(NamedTuple):
-    """A block that only has to be committed, who waits for it, and the state after it when a snapshot is due."""
+class Decided(NamedTuple):
+    """What the next block says, the index of the event after it, who waits for it, and the state after it when a snapshot is due."""
 
-    block: Block
+    content: Content
+    next_event: int
     answers: list[Answer]
     state: bytes | None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from domain.events import EVENT_BYTES
 from domain.verbs import COMMAND_BYTES, SCHEMA_VERSION
@@ -116,12 +116,41 @@ def seal(head: Head, commands: bytes, events: bytes, time_ns: int, inputs: bytes
     time_ns   time of the last command, not before head.time_ns
     inputs    a JSON object, short: input -> position consumed
     """
-    assert time_ns >= head.time_ns, "time never goes back"
+    return chain(head, lay_out(commands, events, time_ns, inputs))
+
+
+class Content(NamedTuple):
+    """What a block will say: its rows laid out as columns, not yet compressed, and without a place in the chain."""
+
+    body: bytes
+    event_count: int
+    command_count: int
+    time_ns: int
+    inputs: bytes
+
+
+def lay_out(commands: bytes, events: bytes, time_ns: int, inputs: bytes = NO_INPUTS) -> Content:
+    """The first half of seal: hundreds of short array operations, each of which needs the interpreter lock."""
     assert commands, "a block records at least one command"
-    payload = codec.encode(commands, events)
-    counts = len(events) // EVENT_BYTES, len(commands) // COMMAND_BYTES
+    return Content(codec.lay_out(commands, events), len(events) // EVENT_BYTES, len(commands) // COMMAND_BYTES, time_ns, inputs)
+
+
+def chain(head: Head, content: Content) -> Block:
+    """The second half of seal, compression and hashing: two long steps that leave the interpreter lock to others."""
+    assert content.time_ns >= head.time_ns, "time never goes back"
     unsealed = Block(
-        head.partition, head.seq + 1, head.epoch, head.next_event, *counts, time_ns, SCHEMA_VERSION, inputs, head.hash, b"", payload
+        head.partition,
+        head.seq + 1,
+        head.epoch,
+        head.next_event,
+        content.event_count,
+        content.command_count,
+        content.time_ns,
+        SCHEMA_VERSION,
+        content.inputs,
+        head.hash,
+        b"",
+        codec.pack(content.body),
     )
     return replace(unsealed, hash=digest(unsealed))
 

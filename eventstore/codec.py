@@ -43,7 +43,7 @@ from domain.verbs import (
 )
 from eventstore.columns import HEAD_BYTES, BadPayload, ColumnReader, ColumnWriter, Words, require
 
-__all__ = ["MAX_COMMANDS", "MAX_EVENTS", "BadPayload", "Rows", "decode", "encode"]
+__all__ = ["MAX_COMMANDS", "MAX_EVENTS", "BadPayload", "Rows", "decode", "encode", "lay_out", "pack"]
 
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
@@ -99,6 +99,16 @@ class Rows(NamedTuple):
 
 def encode(commands: bytes, events: bytes) -> bytes:
     """Payload of a block from its command rows (at most MAX_COMMANDS) and event rows (at most MAX_EVENTS, one outcome per command)."""
+    return pack(lay_out(commands, events))
+
+
+def pack(body: bytes) -> bytes:
+    """The payload of a body that lay_out made. The interpreter lock is free meanwhile."""
+    return zstandard.ZstdCompressor(_LEVEL).compress(body)
+
+
+def lay_out(commands: bytes, events: bytes) -> bytes:
+    """The columns of these rows, side by side: what a payload holds before it is packed."""
     assert len(commands) % COMMAND_BYTES == 0, "whole command rows"
     assert len(events) % EVENT_BYTES == 0, "whole event rows"
     k, n = len(commands) // COMMAND_BYTES, len(events) // EVENT_BYTES
@@ -123,8 +133,7 @@ def encode(commands: bytes, events: bytes) -> bytes:
             if reference:
                 values = values - causes.words(reference, cause)
             columns.add(values, reference, (kind, word) == _EVENT_RISING)
-    body = b"".join((_COUNTS.pack(FORMAT, k, n), verbs.tobytes(), kinds.tobytes(), *columns.parts()))
-    return zstandard.ZstdCompressor(_LEVEL).compress(body)
+    return b"".join((_COUNTS.pack(FORMAT, k, n), verbs.tobytes(), kinds.tobytes(), *columns.parts()))
 
 
 def decode(payload: bytes) -> Rows:

@@ -379,15 +379,17 @@ def test_a_broken_invariant_stops_the_writer_and_what_was_whole_before_is_kept(
     assert log.head(PARTITION).seq == 2
 
 
+@pytest.mark.parametrize("half", ["commands.writer.lay_out", "commands.committer.chain"])
 def test_a_block_that_cannot_be_sealed_stops_the_writer_and_its_senders_are_told(
-    writer: Writer, log: HeldLog, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, log: HeldLog, monkeypatch: pytest.MonkeyPatch, half: str
 ) -> None:
+    """In the executing thread as in the store's."""
     mistake = AssertionError("time never goes back")
 
     def seal(*_: object) -> None:
         raise mistake
 
-    monkeypatch.setattr("commands.writer.seal", seal)
+    monkeypatch.setattr(half, seal)
     assert writer.submit(ORDER).exception(PATIENCE_S) is mistake
     with pytest.raises(AssertionError, match="time never goes back"):
         writer.close()

@@ -25,7 +25,7 @@ from typing import Final
 
 import commands.writer
 from commands.committer import Committer
-from commands.draft import Sealed
+from commands.draft import Decided
 from commands.writer import Committed, Full, Stopped, Writer
 from domain import verbs as v
 from domain.events import EVENT_BYTES
@@ -45,12 +45,12 @@ OPENING: Final = (  # what session 1 sends first
 
 
 class HastyCommitter(Committer):
-    """The negative control: answers when a block is sealed, before it is committed."""
+    """The negative control: answers when a block is handed over, before it is committed."""
 
-    def hand_over(self, sealed: Sealed) -> None:
-        for future, first_event, events in sealed.answers:
-            future.set_result(Committed(sealed.block.seq, first_event, events))
-        super().hand_over(sealed._replace(answers=[]))
+    def hand_over(self, decided: Decided) -> None:
+        for future, first_event, events in decided.answers:
+            future.set_result(Committed(0, first_event, events))
+        super().hand_over(decided._replace(answers=[]))
 
 
 def command(session: int, sequence: int) -> bytes:
