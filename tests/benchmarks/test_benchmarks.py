@@ -25,7 +25,7 @@ FIELDS = {
     "seconds",
 }
 OWN = {
-    "kernel": set[str](),
+    "kernel": {"of_cross"},
     "block": {"blocks", "ms_per_block"},
     "store": {"blocks", "ms_per_block", "mb_per_s", "file_bytes_per_event"},
     "embedded": {"kernel_commands_per_s", "ratio", "stages_ns_per_command"},
