@@ -93,7 +93,8 @@ class Flow:
         """Orders on both sides that do not meet: near the middle (cancel), over 2,000 levels (deep), or behind where cross trades."""
         random = np.random.default_rng((self.seed, self.resting))
         rows = self._rows(random, 1, self.resting)
-        levels = NEAR_TICKS if self.name == "cancel" else DEEP_LEVELS
+        # Over many books fewer levels each: a level for every order, or a bound of the partition (price pages) would be what is measured.
+        levels = NEAR_TICKS if self.name == "cancel" else min(max(self.resting // self.instruments, NEAR_TICKS), DEEP_LEVELS)
         nearest = 1 if self.name in ("cancel", "deep") else NEAR_TICKS + 1
         _rest(random, rows, slice(None), nearest, levels)
         return rows
