@@ -9,7 +9,7 @@ from benchmarks import flows, report
 from benchmarks.flows import Flow, Ints
 from benchmarks.market import Market, events_of
 from domain import verbs as v
-from domain.columns import MAX_BATCH_COMMANDS, MAX_PRICE_TICKS
+from domain.columns import LIVE_ORDERS, MAX_BATCH_COMMANDS, MAX_PAGES, MAX_PRICE_TICKS, PAGES
 from domain.queries import instruments
 from domain.wellformed import malformed_rows
 
@@ -134,6 +134,16 @@ def test_orders_that_rest_before_cross_are_not_in_its_way() -> None:
     with_them, without = tally_of(small("cross", resting=500)).mix, tally_of(small("cross")).mix
     assert with_them["trading_percent"] == pytest.approx(without["trading_percent"], abs=2)
     assert with_them["refused_percent"] == 0
+
+
+def test_orders_over_many_books_stay_within_the_bounds_of_a_partition() -> None:
+    """1,000 books with 100 orders each: none is refused, and there is room for ten times as many."""
+    flow = small("cross", instruments=1_000, resting=100_000)
+    partition = Market(flow).fresh()
+    counters = partition.state.counters
+    assert counters[LIVE_ORDERS] == 100_000
+    cross_pages = 2 * (2 * flows.NEAR_TICKS // 32 + 2)
+    assert (counters[PAGES] + 1_000 * cross_pages) * 10 < MAX_PAGES
 
 
 def test_many_accounts_and_instruments_are_listed_opened_and_funded() -> None:
