@@ -65,7 +65,7 @@ MYPYC = rm -rf build domain/*.so *__mypyc*.so && PATH="$$PWD/$(BIN):$$PATH" CC="
     LDFLAGS="$(1)" $(BIN)/mypyc $(filter-out %/__init__.py,$(wildcard domain/*.py)) >.venv/kernel.log 2>&1 || { cat .venv/kernel.log >&2; exit 1; }
 PROFILE := -fprofile-dir=$(CURDIR)/.venv/profile -fprofile-update=single
 $(KERNEL): .venv/installed
-	@rm -rf .venv/kernel-* .venv/profile
+	@rm -rf build domain/*.so *__mypyc*.so .venv/kernel-* .venv/profile
 	@if [ -n "$(COMPILER)" ] && $(CC) --version | grep -q "Free Software"; then \
 	    echo "compiling the kernel"; \
 	    $(call MYPYC,$(PROFILE) -fprofile-generate); \

@@ -25,8 +25,8 @@ from domain.columns import (
 from domain.entry import price_at_rest
 from domain.events import ORDER_CANCELLED, ORDER_REDUCED, ORDER_REPLACED
 from domain.funds import buy_hold
-from domain.matching import match
-from domain.orders import decrement, leave, reenter, rename
+from domain.matching import match, take_away
+from domain.orders import decrement, reenter, rename
 from domain.refusal import refuse
 from domain.slots import find_client_id, find_number
 from domain.standing import is_known, is_not_closed, may_trade, takes_orders
@@ -54,16 +54,8 @@ def target(s: State) -> i64:
 def cancel_order(s: State) -> None:
     """Take a live order away."""
     order = target(s)
-    if order == 0:
-        return
-    orders = s.orders
-    head = event_head(ORDER_CANCELLED, orders[order + BOOK_SIDE])
-    number = orders[order + NUMBER]
-    owner = orders[order + OWNER]
-    price_ticks = orders[order + PRICE]
-    lots = orders[order + LOTS]
-    released = leave(s, order)
-    emit(s, head, number, owner, price_ticks, lots, released, 0, 0)
+    if order != 0:
+        take_away(s, order, ORDER_CANCELLED)
 
 
 def reduce_order(s: State) -> None:

@@ -37,7 +37,6 @@ assert MAX_NOTIONAL * FEE_UNIT + FEE_UNIT < 2**63, "a budget in fee units fits"
 assert MAX_BALANCE + MAX_AMOUNT < 2**63 and MAX_TIME_NS + 2 * DAY_NS < 2**63, "a deposit and a day end can be added before they are checked"
 
 # An order number: partition x 2^53 + generation x 2^24 + slot.
-SLOT_BITS: Final = 24
 SLOT_MASK: Final = 2**24 - 1
 GENERATION_STEP: Final = 2**24
 GENERATION_MASK: Final = 2**53 - 2**24

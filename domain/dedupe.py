@@ -5,16 +5,12 @@ Both are state: they are in the snapshot and survive a failover (docs/rules.md s
 
 from __future__ import annotations
 
-from typing import Final
-
 from mypy_extensions import i64
 
 from domain.columns import ID_WIDTH, ID_WINDOW, IDS, LAST_SEQUENCE, OUTCOME_WIDTH, OUTCOMES, SESSION_TOP, SESSION_WIDTH, SESSION_WINDOW
 from domain.room import reserve_ids, reserve_session
 from domain.state import State
 from domain.table import delete, get, probe, put
-
-NOT_SEEN: Final = -1
 
 
 def last_sequence(s: State, session: i64) -> i64:

@@ -10,7 +10,7 @@ from domain.changes import cancel_order, reduce_order, replace_order
 from domain.columns import INCOMING, MAX_PROBE, MAX_SESSION, TIME_NS
 from domain.dedupe import crowded, first_outcome, remember, seen
 from domain.entry import new_order
-from domain.events import COMMAND_REPEATED
+from domain.events import COMMAND_REPEATED, EVENT_WORDS
 from domain.instruments import list_instrument, set_instrument_state
 from domain.refusal import refuse
 from domain.room import count_command
@@ -73,7 +73,7 @@ def move_time(s: State, received_ns: i64) -> None:
 
 def remember_outcome(s: State, account: i64, session: i64, sequence: i64, outcome: i64) -> None:
     """Keep the kind and first column of the event at *outcome* for a repeat of this command."""
-    remember(s, account, session, sequence, s.events[outcome * 8] & 255, s.events[outcome * 8 + 1])
+    remember(s, account, session, sequence, s.events[outcome * EVENT_WORDS] & 255, s.events[outcome * EVENT_WORDS + 1])
 
 
 def dispatch(s: State) -> None:

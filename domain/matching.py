@@ -65,8 +65,13 @@ def is_self(s: State, one: i64, other: i64) -> bool:
 
 def remove(s: State, order: i64, reason: i64) -> None:
     """An order goes without its owner asking for exactly that; say why."""
+    take_away(s, order, ORDER_REMOVED | (reason << 16))
+
+
+def take_away(s: State, order: i64, kind: i64) -> None:
+    """The order leaves, and its event (ORDER_CANCELLED, or ORDER_REMOVED with a reason) says what it was and what was released."""
     orders = s.orders
-    head = event_head(ORDER_REMOVED, orders[order + BOOK_SIDE]) | (reason << 16)
+    head = event_head(kind, orders[order + BOOK_SIDE])
     number = orders[order + NUMBER]
     owner = orders[order + OWNER]
     price_ticks = orders[order + PRICE]

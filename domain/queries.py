@@ -18,7 +18,6 @@ from domain.columns import (
     BASE_UNITS,
     BOOK_SIDE,
     CLIENT_ID,
-    FEE_WALLET,
     GROUP,
     HEAD,
     HELD,
@@ -53,7 +52,7 @@ from domain.expiries import expires_ns
 from domain.ladder import best_rank, next_level
 from domain.pages import level_at
 from domain.partition import Partition
-from domain.slots import find_client_id, find_number
+from domain.slots import find_number
 
 
 class Resting(NamedTuple):
@@ -173,11 +172,6 @@ def order(partition: Partition, number: int) -> Live | None:
     return live_order(partition, find_number(partition.state, number)) if 0 < number < 2**63 else None
 
 
-def client_order(partition: Partition, account: int, client_order_id: int) -> Live | None:
-    """The account's live order with this client order id."""
-    return live_order(partition, find_client_id(partition.state, account, client_order_id))
-
-
 def open_orders(partition: Partition, account: int) -> list[Live]:
     """The account's live orders, newest first."""
     s = partition.state
@@ -242,9 +236,3 @@ def account(partition: Partition, number: int) -> Account | None:
 def last_sequence(partition: Partition, session: int) -> int:
     """Last sequence of a session, 0 when it has none: where a client resumes."""
     return session_last_sequence(partition.state, session)
-
-
-def fee_balance(partition: Partition, number: int) -> int:
-    """What the venue has earned in the quote asset of an instrument, minor units."""
-    s = partition.state
-    return s.wallets[s.instruments[number * INSTRUMENT_WIDTH + FEE_WALLET] + AVAILABLE]
