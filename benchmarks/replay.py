@@ -9,7 +9,6 @@ from adapters.cli.progress import Show
 from benchmarks import report
 from benchmarks.flows import Flow
 from benchmarks.market import Market, apply, events_of, execute
-from domain.columns import LIVE_ORDERS
 from domain.partition import Partition
 
 
@@ -24,7 +23,7 @@ def run(flow: Flow, runs: int, show: Show) -> dict[str, object]:
         executed.append(execute(market.fresh(), batches))
         partition = market.fresh()
         applied.append(apply(partition, batches, happened))
-        live = partition.state.counters[LIVE_ORDERS]
+        live = partition.state.live_orders
         began = time.perf_counter()
         snapshot = partition.snapshot()
         taken.append(time.perf_counter() - began)

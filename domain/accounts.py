@@ -6,7 +6,6 @@ from mypy_extensions import i64
 
 from domain import rules
 from domain.columns import (
-    ACCOUNT_TOP,
     ACCOUNT_WIDTH,
     ASSET,
     AVAILABLE,
@@ -21,7 +20,6 @@ from domain.columns import (
     RESERVED,
     STATUS,
     WALLET_OWNER,
-    WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.events import ACCOUNT_CHANGED, ACCOUNT_OPENED, FUNDS_DEPOSITED, FUNDS_WITHDRAWN
@@ -36,7 +34,7 @@ from domain.wallets import find_wallet, post, wallet
 def open_account(s: State) -> None:
     """Admit a new account."""
     account = s.command[ACCOUNT]
-    if account <= s.counters[ACCOUNT_TOP] and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
+    if account <= s.account_top and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
         refuse(s, rules.ACCOUNT_EXISTS, s.accounts[account * ACCOUNT_WIDTH + STATUS], account)
         return
     if account > MAX_ACCOUNT:
@@ -69,7 +67,7 @@ def lowest_balance(s: State, account: i64) -> i64:
     lowest_asset: i64 = 0
     balance: i64 = 0
     row = s.accounts[account * ACCOUNT_WIDTH + FIRST_WALLET]
-    end = s.counters[WALLET_TOP] * WALLET_WIDTH
+    end = s.wallet_top * WALLET_WIDTH
     while row != 0 and row < end:
         if s.wallets[row + WALLET_OWNER] == account and (lowest_asset == 0 or s.wallets[row + ASSET] < lowest_asset):
             total = s.wallets[row + AVAILABLE] + s.wallets[row + RESERVED]
@@ -84,8 +82,8 @@ def set_account(s: State, status: i64) -> None:
     """Mutator: an account's status, group and limits from its command row."""
     account = s.command[ACCOUNT]
     reserve_account(s, account)
-    if account > s.counters[ACCOUNT_TOP]:
-        s.counters[ACCOUNT_TOP] = account
+    if account > s.account_top:
+        s.account_top = account
     place = account * ACCOUNT_WIDTH
     s.accounts[place + STATUS] = status
     s.accounts[place + GROUP] = s.command[INSTRUMENT]

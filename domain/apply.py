@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from domain import rules
 from domain.accounts import move_funds, set_account
 from domain.changes import KEPT_PRIORITY
-from domain.columns import INCOMING, INSTRUMENT_WIDTH, LOTS, NUMBER, ORDER_WIDTH, PRICE, SLOT_MASK
+from domain.columns import INSTRUMENT_WIDTH, LOTS, NUMBER, ORDER_WIDTH, PRICE, SLOT_MASK
 from domain.dedupe import crowded, remember
 from domain.entry import kept_terms
 from domain.events import (
@@ -114,7 +114,7 @@ def apply_consequence(s: State, kind: i64) -> None:
     """Fold what followed from a command."""
     if kind == TRADE_EXECUTED:
         maker = live(s, s.event[1])
-        taker_fee, maker_fee, released = fill(s, s.counters[INCOMING], maker, s.event[4])
+        taker_fee, maker_fee, released = fill(s, s.incoming, maker, s.event[4])
         assert taker_fee == s.event[5] and maker_fee == s.event[6], "a fill costs what its event says"
         assert released == s.event[7], "a fill releases what its event says"
     elif kind == ORDER_RESTED:
@@ -124,7 +124,7 @@ def apply_consequence(s: State, kind: i64) -> None:
         assert released == s.event[5], "a removal releases what its event says"
     else:
         assert kind == SELF_TRADE_PREVENTED, "an event has a kind that this version knows"
-        taker = s.counters[INCOMING]
+        taker = s.incoming
         decrement(s, live(s, s.event[1]), s.event[4])
         decrement(s, taker, s.event[4])
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mypy_extensions import i64
 
 from domain.columns import (
-    ACCOUNT_TOP,
     ACCOUNT_WIDTH,
     ASSET,
     AVAILABLE,
@@ -14,18 +13,14 @@ from domain.columns import (
     BUDGET_FLAG,
     CLIENT_ID,
     EARLIER,
-    EXPIRIES,
     EXPIRING,
     EXPIRY_WIDTH,
     HEAD,
     HELD,
-    INCOMING,
-    INSTRUMENT_TOP,
     LATER,
     LEVEL,
     LEVEL_LOTS,
     LEVEL_ORDERS,
-    LIVE_ORDERS,
     LOTS,
     NEWEST,
     NO_RANK,
@@ -33,17 +28,14 @@ from domain.columns import (
     OLDER,
     OPEN_ORDERS,
     ORDER_TERMS,
-    ORDER_TOP,
     ORDER_WIDTH,
     OWNER,
-    PAGES,
     PAYING_WALLET,
     PRICE,
     RESERVED,
     SIDE_WIDTH,
     TAIL,
     WALLET_OWNER,
-    WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.expiries import before, place_of
@@ -59,7 +51,7 @@ from domain.wallets import find_wallet
 def check(partition: Partition) -> None:
     """Raises AssertionError naming the invariant that does not hold."""
     s = partition.state
-    assert s.counters[INCOMING] == 0, "between commands no order is incoming"
+    assert s.incoming == 0, "between commands no order is incoming"
     check_money(s)
     live = check_orders(s)
     check_accounts(s)
@@ -71,7 +63,7 @@ def check_money(s: State) -> None:
     """No balance is negative, and each asset's balances sum to what came in minus what went out."""
     totals: dict[int, int] = {}
     row: i64 = WALLET_WIDTH
-    while row < s.counters[WALLET_TOP] * WALLET_WIDTH:
+    while row < s.wallet_top * WALLET_WIDTH:
         assert s.wallets[row + AVAILABLE] >= 0 and s.wallets[row + RESERVED] >= 0, "no balance is negative"
         asset: int = s.wallets[row + ASSET]
         totals[asset] = totals.get(asset, 0) + s.wallets[row + AVAILABLE] + s.wallets[row + RESERVED]
@@ -87,7 +79,7 @@ def check_orders(s: State) -> int:
     held: dict[int, int] = {}
     live = 0
     order: i64 = ORDER_WIDTH
-    while order < s.counters[ORDER_TOP] * ORDER_WIDTH:
+    while order < s.order_top * ORDER_WIDTH:
         o = s.orders
         if o[order + NUMBER] > 0:
             live += 1
@@ -102,9 +94,9 @@ def check_orders(s: State) -> int:
         else:
             assert o[order + HELD] == 0 and o[order + LEVEL] == 0, "a free slot holds nothing"
         order += ORDER_WIDTH
-    assert live == s.counters[LIVE_ORDERS], "the live orders are counted"
+    assert live == s.live_orders, "the live orders are counted"
     row: i64 = WALLET_WIDTH
-    while row < s.counters[WALLET_TOP] * WALLET_WIDTH:
+    while row < s.wallet_top * WALLET_WIDTH:
         assert s.wallets[row + RESERVED] == held.get(row, 0), "a wallet reserves exactly what its orders hold"
         row += WALLET_WIDTH
     return live
@@ -115,7 +107,7 @@ def check_accounts(s: State) -> None:
     ids = 0
     listed = 0
     account: i64 = 0
-    while account <= s.counters[ACCOUNT_TOP]:
+    while account <= s.account_top:
         row = account * ACCOUNT_WIDTH
         count = 0
         order = s.accounts[row + NEWEST]
@@ -127,7 +119,7 @@ def check_accounts(s: State) -> None:
         assert count == s.accounts[row + OPEN_ORDERS], "an account counts its live orders"
         listed += count
         account += 1
-    assert listed == s.counters[LIVE_ORDERS], "every live order is listed by its account"
+    assert listed == s.live_orders, "every live order is listed by its account"
     assert ids == s.client_ids[len(s.client_ids) - 1], "the index of client order ids has nothing else"
 
 
@@ -136,7 +128,7 @@ def check_books(s: State, live: int) -> None:
     resting = 0
     pages: dict[tuple[int, int], bool] = {}
     number: i64 = 1
-    while number <= s.counters[INSTRUMENT_TOP]:
+    while number <= s.instrument_top:
         buys = check_side(s, number * 2, pages)
         sells = check_side(s, number * 2 + 1, pages)
         resting += buys + sells
@@ -146,7 +138,7 @@ def check_books(s: State, live: int) -> None:
             assert bid < ask, f"instrument {number}: the book is crossed at {bid} / {ask}"
         number += 1
     assert resting == live, "every live order rests in a book"
-    assert len(pages) == s.counters[PAGES], "only pages with orders exist"
+    assert len(pages) == s.page_count, "only pages with orders exist"
 
 
 def check_side(s: State, book_side: i64, pages: dict[tuple[int, int], bool]) -> int:
@@ -186,7 +178,7 @@ def check_level(s: State, book_side: i64, rank: i64) -> int:
 def check_expiries(s: State) -> None:
     """The heap is one, and its orders know their places."""
     place: i64 = 1
-    while place <= s.counters[EXPIRIES]:
+    while place <= s.expiry_count:
         row = (place - 1) * EXPIRY_WIDTH
         assert place_of(s, s.expiries[row + EXPIRING]) == place, "an order knows its place in the heap"
         if place > 1:

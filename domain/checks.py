@@ -11,13 +11,10 @@ from mypy_extensions import i64
 
 from domain import rules
 from domain.columns import (
-    ACCOUNT_TOP,
     ACCOUNT_WIDTH,
     BAND_HIGH,
     BAND_LOW,
-    INSTRUMENT_TOP,
     INSTRUMENT_WIDTH,
-    LIVE_ORDERS,
     LOTS_BOUND,
     LOTS_LIMIT,
     MAX_ACCOUNT_ORDERS,
@@ -31,12 +28,10 @@ from domain.columns import (
     NUMBER,
     OPEN_LIMIT,
     OPEN_ORDERS,
-    PAGES,
     QUOTE_UNITS,
     STATE,
     STATUS,
     VALUE_BOUND,
-    WALLET_TOP,
 )
 from domain.ladder import best_rank
 from domain.pages import has_page, price_of, rank_of
@@ -53,8 +48,7 @@ def is_ordinary(s: State, account: i64, number: i64, terms: i64, price_ticks: i6
 
     Says no where it is not sure: near a bound of the partition, for an account with limits of its own, for other terms.
     """
-    counters = s.counters
-    if number > counters[INSTRUMENT_TOP] or account > counters[ACCOUNT_TOP] or counters[LIVE_ORDERS] >= MAX_LIVE_ORDERS:
+    if number > s.instrument_top or account > s.account_top or s.live_orders >= MAX_LIVE_ORDERS:
         return False
     instruments = s.instruments
     accounts = s.accounts
@@ -72,8 +66,8 @@ def is_ordinary(s: State, account: i64, number: i64, terms: i64, price_ticks: i6
         and instruments[instrument + BAND_LOW] <= price_ticks <= instruments[instrument + BAND_HIGH]
         and 0 < lots <= instruments[instrument + LOTS_BOUND]
         and price_ticks * lots <= instruments[instrument + VALUE_BOUND]
-        and counters[WALLET_TOP] + 2 <= MAX_WALLETS
-        and counters[PAGES] < MAX_PAGES
+        and s.wallet_top + 2 <= MAX_WALLETS
+        and s.page_count < MAX_PAGES
     )
 
 
@@ -159,16 +153,16 @@ def has_order_room(s: State, account: i64) -> bool:
         limit = MAX_ACCOUNT_ORDERS
     if s.accounts[row + OPEN_ORDERS] >= limit:
         return refuse(s, rules.ACCOUNT_OPEN_ORDERS, limit, s.accounts[row + OPEN_ORDERS])
-    if s.counters[LIVE_ORDERS] >= MAX_LIVE_ORDERS:
-        return refuse(s, rules.TOO_MANY_ORDERS, MAX_LIVE_ORDERS, s.counters[LIVE_ORDERS])
+    if s.live_orders >= MAX_LIVE_ORDERS:
+        return refuse(s, rules.TOO_MANY_ORDERS, MAX_LIVE_ORDERS, s.live_orders)
     return True
 
 
 def has_level_room(s: State, book_side: i64, price_ticks: i64) -> bool:
     """There is room for a price page, or the price has one."""
-    if s.counters[PAGES] < MAX_PAGES or has_page(s, book_side, price_ticks):
+    if s.page_count < MAX_PAGES or has_page(s, book_side, price_ticks):
         return True
-    return refuse(s, rules.TOO_MANY_PRICE_LEVELS, MAX_PAGES, s.counters[PAGES])
+    return refuse(s, rules.TOO_MANY_PRICE_LEVELS, MAX_PAGES, s.page_count)
 
 
 def resting_price(s: State, book_side: i64, instrument: i64, price_ticks: i64, post_only: i64) -> i64:

@@ -146,23 +146,6 @@ OUTCOME_WIDTH: Final = 3
 # ids: ring of rows (account, command id, kind, detail)
 ID_WIDTH: Final = 4
 
-# counters
+# counters of the state, in a snapshot one vector (domain/snapshot.py)
 PARTITION: Final = 0
-TIME_NS: Final = 1
-EVENT_COUNT: Final = 2
-COMMAND_COUNT: Final = 3
-ORDER_TOP: Final = 4  # slots ever used, row 0 included
-ORDER_FREE: Final = 5  # first free slot
-LIVE_ORDERS: Final = 6
-ENTRIES: Final = 7  # orders ever accepted
-WALLET_TOP: Final = 8
-PAGE_TOP: Final = 9
-PAGE_FREE: Final = 10
-PAGES: Final = 11
-EXPIRIES: Final = 12
-SESSION_TOP: Final = 13  # sessions that have outcomes
-IDS: Final = 14  # command ids ever remembered
-ACCOUNT_TOP: Final = 15
-INSTRUMENT_TOP: Final = 16
-INCOMING: Final = 17  # the order that is matching now; 0 between commands
 COUNTERS: Final = 18

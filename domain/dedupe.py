@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from domain.columns import ID_WIDTH, ID_WINDOW, IDS, LAST_SEQUENCE, OUTCOME_WIDTH, OUTCOMES, SESSION_TOP, SESSION_WIDTH, SESSION_WINDOW
+from domain.columns import ID_WIDTH, ID_WINDOW, LAST_SEQUENCE, OUTCOME_WIDTH, OUTCOMES, SESSION_WIDTH, SESSION_WINDOW
 from domain.room import reserve_ids, reserve_session
 from domain.state import State
 from domain.table import delete, get, probe, put
@@ -59,8 +59,8 @@ def remember_sequence(s: State, session: i64, sequence: i64, kind: i64, detail: 
     row = session * SESSION_WIDTH
     if row >= i64(len(s.sessions)) or s.sessions[row + OUTCOMES] == 0:
         reserve_session(s, session)
-        s.sessions[row + OUTCOMES] = s.counters[SESSION_TOP] * SESSION_WINDOW * OUTCOME_WIDTH + 1
-        s.counters[SESSION_TOP] += 1
+        s.sessions[row + OUTCOMES] = s.session_top * SESSION_WINDOW * OUTCOME_WIDTH + 1
+        s.session_top += 1
     sessions = s.sessions
     outcomes = s.outcomes
     assert sequence > sessions[row + LAST_SEQUENCE], "a session's sequence rises"
@@ -73,15 +73,15 @@ def remember_sequence(s: State, session: i64, sequence: i64, kind: i64, detail: 
 
 def remember_id(s: State, account: i64, command_id: i64, kind: i64, detail: i64) -> None:
     """Keep a command id; it replaces the one ID_WINDOW ids ago."""
-    if s.counters[IDS] == 0:
+    if s.ids_seen == 0:
         reserve_ids(s)
-    place = s.counters[IDS] % ID_WINDOW
+    place = s.ids_seen % ID_WINDOW
     row = place * ID_WIDTH
-    if s.counters[IDS] >= ID_WINDOW:
+    if s.ids_seen >= ID_WINDOW:
         delete(s.id_index, s.ids[row], s.ids[row + 1])
     s.ids[row] = account
     s.ids[row + 1] = command_id
     s.ids[row + 2] = kind
     s.ids[row + 3] = detail
     put(s.id_index, account, command_id, place + 1)
-    s.counters[IDS] += 1
+    s.ids_seen += 1

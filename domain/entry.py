@@ -20,7 +20,7 @@ from domain.checks import (
     resting_price,
     terms_make_sense,
 )
-from domain.columns import AVAILABLE, BAND_HIGH, BASE_UNITS, BUDGET_FLAG, DAY_END, DAY_NS, INSTRUMENT_WIDTH, NUMBER, TIME_NS
+from domain.columns import AVAILABLE, BAND_HIGH, BASE_UNITS, BUDGET_FLAG, DAY_END, DAY_NS, INSTRUMENT_WIDTH, NUMBER
 from domain.events import ORDER_ACCEPTED
 from domain.funds import buy_hold
 from domain.matching import cannot_rest, fillable_lots, match, stp_mode, time_in_force
@@ -101,7 +101,7 @@ def may_enter(s: State, instrument: i64) -> bool:
         and is_client_id_free(s, account, command[CLIENT_ORDER_ID])
         and (not is_market or market_makes_sense(s, is_sell, tif, command[PRICE_TICKS], budget))
         and terms_make_sense(s, is_market, is_sell, tif, (terms >> 5) & 3, budget)
-        and is_ahead(s, tif, command[EXPIRES_NS], s.counters[TIME_NS])
+        and is_ahead(s, tif, command[EXPIRES_NS], s.time_ns)
     )
 
 
@@ -138,7 +138,7 @@ def accept(
             refuse(s, FOK_UNFILLABLE, fillable, lots)
             return
     if time_in_force(terms) == DAY:
-        expires_ns = day_end_after(s.counters[TIME_NS], s.instruments[instrument + DAY_END])
+        expires_ns = day_end_after(s.time_ns, s.instruments[instrument + DAY_END])
     order = enter(s, account, book_side, price_ticks, lots, kept_terms(terms, budget), client_id, needed, expires_ns, quote, base)
     emit(s, event_head(ORDER_ACCEPTED, book_side), s.orders[order + NUMBER], needed, price_ticks, lots, expires_ns, 0, 0)
     match(s, order)

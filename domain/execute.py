@@ -7,7 +7,7 @@ from mypy_extensions import i64
 from domain import rules
 from domain.accounts import change_account, deposit, open_account, withdraw
 from domain.changes import cancel_order, reduce_order, replace_order
-from domain.columns import INCOMING, MAX_PROBE, MAX_SESSION, TIME_NS
+from domain.columns import MAX_PROBE, MAX_SESSION
 from domain.dedupe import crowded, first_outcome, remember, seen
 from domain.entry import new_order
 from domain.events import COMMAND_REPEATED, EVENT_WORDS
@@ -61,14 +61,14 @@ def execute_command(s: State) -> None:
         return
     outcome = s.emitted
     dispatch(s)
-    assert s.emitted > outcome and s.counters[INCOMING] == 0, "a command has an outcome, and leaves no order between taker and book"
+    assert s.emitted > outcome and s.incoming == 0, "a command has an outcome, and leaves no order between taker and book"
     remember_outcome(s, account, session, sequence, outcome)
 
 
 def move_time(s: State, received_ns: i64) -> None:
     """Time rises: the later of the last command's time and this one's receipt."""
-    if received_ns > s.counters[TIME_NS]:
-        s.counters[TIME_NS] = received_ns
+    if received_ns > s.time_ns:
+        s.time_ns = received_ns
 
 
 def remember_outcome(s: State, account: i64, session: i64, sequence: i64, outcome: i64) -> None:

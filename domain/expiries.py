@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from domain.columns import DUE, ENTRY, EXPIRIES, EXPIRING, EXPIRY_WIDTH, ORDER_TERMS, PLACE_UNIT, TERMS_MASK
+from domain.columns import DUE, ENTRY, EXPIRING, EXPIRY_WIDTH, ORDER_TERMS, PLACE_UNIT, TERMS_MASK
 from domain.state import State
 
 
 def next_due_ns(s: State) -> i64:
     """When the next order is dead, nanosecond of UTC; 0 when none ever is."""
-    if s.counters[EXPIRIES] == 0:
+    if s.expiry_count == 0:
         return 0
     return s.expiries[DUE]
 
 
 def next_due_order(s: State) -> i64:
     """Row of the order that is dead next."""
-    assert s.counters[EXPIRIES] > 0, "somebody expires"
+    assert s.expiry_count > 0, "somebody expires"
     return s.expiries[EXPIRING]
 
 
@@ -57,8 +57,8 @@ def move_row(s: State, source: i64, target: i64) -> None:
 
 def schedule(s: State, order: i64, due_ns: i64, entry: i64) -> None:
     """Enter an order that dies at *due_ns*."""
-    s.counters[EXPIRIES] += 1
-    sift_up(s, s.counters[EXPIRIES], due_ns, entry, order)
+    s.expiry_count += 1
+    sift_up(s, s.expiry_count, due_ns, entry, order)
 
 
 def unschedule(s: State, order: i64) -> None:
@@ -66,7 +66,7 @@ def unschedule(s: State, order: i64) -> None:
     place = place_of(s, order)
     if place == 0:
         return
-    last = s.counters[EXPIRIES]
+    last = s.expiry_count
     row = (last - 1) * EXPIRY_WIDTH
     due_ns = s.expiries[row + DUE]
     entry = s.expiries[row + ENTRY]
@@ -74,7 +74,7 @@ def unschedule(s: State, order: i64) -> None:
     s.expiries[row + DUE] = 0
     s.expiries[row + ENTRY] = 0
     s.expiries[row + EXPIRING] = 0
-    s.counters[EXPIRIES] = last - 1
+    s.expiry_count = last - 1
     s.orders[order + ORDER_TERMS] &= TERMS_MASK
     if moved != order:
         if place > 1 and not before(s, place // 2, due_ns, entry):
@@ -93,7 +93,7 @@ def sift_up(s: State, place: i64, due_ns: i64, entry: i64, order: i64) -> None:
 
 def sift_down(s: State, place: i64, due_ns: i64, entry: i64, order: i64) -> None:
     """Place a row at *place* or below it."""
-    last = s.counters[EXPIRIES]
+    last = s.expiry_count
     while place * 2 <= last:
         child = place * 2
         if child < last:

@@ -13,7 +13,6 @@ from domain.columns import (
     DAY_END,
     FEE_WALLET,
     HIGHER_RATE,
-    INSTRUMENT_TOP,
     INSTRUMENT_WIDTH,
     LOT_SIZE,
     LOTS_BOUND,
@@ -43,7 +42,7 @@ def list_instrument(s: State) -> None:
     """Admit a new instrument."""
     number = s.command[INSTRUMENT]
     quote = (s.command[7] >> 16) & 65535
-    if number <= s.counters[INSTRUMENT_TOP] and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
+    if number <= s.instrument_top and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
         refuse(s, rules.ALREADY_LISTED, s.instruments[number * INSTRUMENT_WIDTH + STATE], number)
         return
     if number > MAX_INSTRUMENT:
@@ -59,8 +58,8 @@ def add_instrument(s: State) -> None:
     """Mutator: the instrument of a ListInstrument row, in pre-open, and the venue's wallet of its quote asset."""
     number = s.command[INSTRUMENT]
     reserve_instrument(s, number)
-    if number > s.counters[INSTRUMENT_TOP]:
-        s.counters[INSTRUMENT_TOP] = number
+    if number > s.instrument_top:
+        s.instrument_top = number
     place = number * INSTRUMENT_WIDTH
     assets = s.command[7]
     band = s.command[10]

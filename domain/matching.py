@@ -12,7 +12,6 @@ from domain.columns import (
     BUDGET_FLAG,
     GROUP,
     HEAD,
-    INCOMING,
     LATER,
     LOTS,
     NO_RANK,
@@ -83,14 +82,13 @@ def take_away(s: State, order: i64, kind: i64) -> None:
 def match(s: State, taker: i64) -> None:
     """Match the incoming order as far as its limit, its budget and self-trade prevention let it; then it rests or its remainder dies."""
     orders = s.orders
-    counters = s.counters
     terms = orders[taker + ORDER_TERMS]
     other = orders[taker + BOOK_SIDE] ^ 1
     reach = rank_of(other, orders[taker + PRICE])
     best = other * SIDE_WIDTH
     sides = s.sides
     pages = s.pages
-    while counters[INCOMING] == taker and sides[best + BEST_RANK] <= reach:
+    while s.incoming == taker and sides[best + BEST_RANK] <= reach:
         maker = pages[sides[best + BEST_LEVEL] + HEAD]
         lots = orders[maker + LOTS] if orders[maker + LOTS] < orders[taker + LOTS] else orders[taker + LOTS]
         if terms & BUDGET_FLAG:
@@ -104,7 +102,7 @@ def match(s: State, taker: i64) -> None:
             prevent(s, taker, maker, lots, stp_mode(terms))
         else:
             trade(s, taker, maker, lots)
-    if counters[INCOMING] == taker:
+    if s.incoming == taker:
         finish(s, taker)
 
 

@@ -8,9 +8,7 @@ from domain.columns import (
     BASE_ASSET,
     BOOK_SIDE,
     CLIENT_ID,
-    ENTRIES,
     HELD,
-    INCOMING,
     LEVEL,
     LISTED_FLAG,
     LOTS,
@@ -60,10 +58,10 @@ def enter(
     orders[order + PAID_AHEAD] = 0
     set_wallets(s, order, quote, base)
     hold(s, order, amount)
-    s.counters[ENTRIES] += 1
+    s.entries += 1
     if expires_ns != 0:
-        schedule(s, order, expires_ns, s.counters[ENTRIES])
-    s.counters[INCOMING] = order
+        schedule(s, order, expires_ns, s.entries)
+    s.incoming = order
     return order
 
 
@@ -94,8 +92,8 @@ def leave(s: State, order: i64) -> i64:
 
 def forget(s: State, order: i64) -> None:
     """Free an order that is in no queue and holds nothing."""
-    if s.counters[INCOMING] == order:
-        s.counters[INCOMING] = 0
+    if s.incoming == order:
+        s.incoming = 0
     terms = s.orders[order + ORDER_TERMS]
     if terms >= PLACE_UNIT:
         unschedule(s, order)
@@ -114,11 +112,11 @@ def forget_if_empty(s: State, order: i64) -> None:
 
 def rest(s: State, order: i64) -> None:
     """The incoming order joins the end of the queue of its price; the first time its account's list and table of ids too."""
-    assert s.counters[INCOMING] == order, "only the incoming order comes to rest"
+    assert s.incoming == order, "only the incoming order comes to rest"
     enqueue(s, order)
     if s.orders[order + ORDER_TERMS] & LISTED_FLAG == 0:
         enlist(s, order)
-    s.counters[INCOMING] = 0
+    s.incoming = 0
 
 
 def fill(s: State, taker: i64, maker: i64, lots: i64) -> tuple[i64, i64, i64]:
@@ -161,5 +159,5 @@ def reenter(s: State, order: i64, price_ticks: i64, lots: i64) -> i64:
     s.orders[order + LOTS] = lots
     change = hold_now(s, order) - s.orders[order + HELD]
     hold(s, order, change)
-    s.counters[INCOMING] = order
+    s.incoming = order
     return change

@@ -11,14 +11,11 @@ from domain.columns import (
     NEAR_PAGE,
     NEAR_ROW,
     PAGE_BITS,
-    PAGE_FREE,
     PAGE_LEVELS,
     PAGE_NEXT_FREE,
     PAGE_NUMBER,
     PAGE_SIDE,
-    PAGE_TOP,
     PAGE_WIDTH,
-    PAGES,
     SIDE_WIDTH,
     TREE_DEPTH,
 )
@@ -77,15 +74,14 @@ def is_crowded(s: State, book_side: i64, number: i64) -> bool:
 
 def open_page(s: State, book_side: i64, number: i64) -> i64:
     """Row of a new page, entered in the tree up to the first node that was there already."""
-    counters = s.counters
-    page = counters[PAGE_FREE]
+    page = s.page_free
     if page != 0:
-        counters[PAGE_FREE] = s.pages[page + PAGE_NEXT_FREE]
+        s.page_free = s.pages[page + PAGE_NEXT_FREE]
         s.pages[page + PAGE_NEXT_FREE] = 0
     else:
-        page = counters[PAGE_TOP] * PAGE_WIDTH
-        counters[PAGE_TOP] += 1
-    counters[PAGES] += 1
+        page = s.page_top * PAGE_WIDTH
+        s.page_top += 1
+    s.page_count += 1
     assert s.pages[page + PAGE_BITS] == 0, "a free page has no orders"
     s.pages[page + PAGE_SIDE] = book_side
     s.pages[page + PAGE_NUMBER] = number
@@ -111,9 +107,9 @@ def close_page(s: State, book_side: i64, number: i64, page: i64) -> None:
         s.sides[place + NEAR_ROW] = 0
     s.pages[page + PAGE_SIDE] = 0
     s.pages[page + PAGE_NUMBER] = 0
-    s.pages[page + PAGE_NEXT_FREE] = s.counters[PAGE_FREE]
-    s.counters[PAGE_FREE] = page
-    s.counters[PAGES] -= 1
+    s.pages[page + PAGE_NEXT_FREE] = s.page_free
+    s.page_free = page
+    s.page_count -= 1
     depth: i64 = 1
     while depth <= TREE_DEPTH:
         key = node_key(book_side, depth)

@@ -9,12 +9,7 @@ from mypy_extensions import i64
 
 from domain.apply import apply_event
 from domain.columns import (
-    COMMAND_COUNT,
-    EVENT_COUNT,
-    INCOMING,
     MAX_BATCH_COMMANDS,
-    PARTITION,
-    TIME_NS,
 )
 from domain.events import EVENT_BYTES, FIRST_CONSEQUENCE
 from domain.execute import execute_command
@@ -37,22 +32,22 @@ class Partition:
     @property
     def number(self) -> int:
         """Number of the partition: the high bits of its order and trade numbers."""
-        return self.state.counters[PARTITION]
+        return self.state.partition
 
     @property
     def time_ns(self) -> int:
         """Time of the last command, nanosecond of UTC."""
-        return self.state.counters[TIME_NS]
+        return self.state.time_ns
 
     @property
     def events(self) -> int:
         """Events so far: the index of the next one."""
-        return self.state.counters[EVENT_COUNT]
+        return self.state.event_count
 
     @property
     def commands(self) -> int:
         """Commands so far."""
-        return self.state.counters[COMMAND_COUNT]
+        return self.state.command_count
 
     def next_expiry_ns(self) -> int:
         """When the next order is due to expire, nanosecond of UTC; 0: none is."""
@@ -77,7 +72,7 @@ class Partition:
             load_row(s.command, batch, row)
             execute_command(s)
             row += COMMAND_BYTES
-        s.counters[EVENT_COUNT] += s.emitted
+        s.event_count += s.emitted
         assert s.posted == 0, "balances change only by what came in and went out"
         return bytes(memoryview(s.events)[: s.emitted * (EVENT_BYTES // 8)])
 
@@ -110,8 +105,8 @@ class Partition:
             event += EVENT_BYTES
         if row + COMMAND_BYTES != last:
             raise ValueError(f"{last // COMMAND_BYTES} commands, but outcomes of {row // COMMAND_BYTES + 1}")
-        s.counters[EVENT_COUNT] += end // EVENT_BYTES
-        assert s.posted == 0 and s.counters[INCOMING] == 0, "a fold ends as its execute did"
+        s.event_count += end // EVENT_BYTES
+        assert s.posted == 0 and s.incoming == 0, "a fold ends as its execute did"
 
     def snapshot(self) -> bytes:
         """The whole state as bytes: versioned, checked, the same on every machine."""
@@ -121,7 +116,7 @@ class Partition:
     def restore(data: bytes) -> Partition:
         """The partition of a snapshot. Raises BadSnapshot, saying what is wrong with the bytes."""
         state = unpack(data)
-        partition = Partition(state.counters[PARTITION])
+        partition = Partition(state.partition)
         partition.state = state
         return partition
 

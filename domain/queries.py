@@ -8,7 +8,6 @@ from typing import NamedTuple
 from mypy_extensions import i64
 
 from domain.columns import (
-    ACCOUNT_TOP,
     ACCOUNT_WIDTH,
     ASSET,
     AVAILABLE,
@@ -21,7 +20,6 @@ from domain.columns import (
     GROUP,
     HEAD,
     HELD,
-    INSTRUMENT_TOP,
     INSTRUMENT_WIDTH,
     LATER,
     LOT_SIZE,
@@ -44,7 +42,6 @@ from domain.columns import (
     TAKER_RATE,
     TICK_SIZE,
     WALLET_OWNER,
-    WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.dedupe import last_sequence as session_last_sequence
@@ -110,7 +107,7 @@ class Account(NamedTuple):
 
 def book(partition: Partition, instrument: int) -> tuple[list[Resting], list[Resting]]:
     """(buys, sells) of an instrument, best price first, in queue order."""
-    if not 0 < instrument <= partition.state.counters[INSTRUMENT_TOP]:
+    if not 0 < instrument <= partition.state.instrument_top:
         return [], []
     return list(queue(partition, instrument * 2)), list(queue(partition, instrument * 2 + 1))
 
@@ -133,7 +130,7 @@ def balances(partition: Partition, account: int) -> dict[int, tuple[int, int]]:
     s = partition.state
     found: dict[int, tuple[int, int]] = {}
     row: i64 = WALLET_WIDTH
-    end = s.counters[WALLET_TOP] * WALLET_WIDTH
+    end = s.wallet_top * WALLET_WIDTH
     owner: i64 = account
     while row < end:
         if s.wallets[row + WALLET_OWNER] == owner:
@@ -176,7 +173,7 @@ def open_orders(partition: Partition, account: int) -> list[Live]:
     """The account's live orders, newest first."""
     s = partition.state
     found: list[Live] = []
-    if not 0 <= account <= s.counters[ACCOUNT_TOP]:
+    if not 0 <= account <= s.account_top:
         return found
     row = s.accounts[account * ACCOUNT_WIDTH + NEWEST]
     while row != 0:
@@ -190,7 +187,7 @@ def open_orders(partition: Partition, account: int) -> list[Live]:
 def instrument(partition: Partition, number: int) -> Instrument | None:
     """What the instrument is, None when it is not listed."""
     s = partition.state
-    if not 0 < number <= s.counters[INSTRUMENT_TOP]:
+    if not 0 < number <= s.instrument_top:
         return None
     row: i64 = number * INSTRUMENT_WIDTH
     i = s.instruments
@@ -218,7 +215,7 @@ def instrument(partition: Partition, number: int) -> Instrument | None:
 
 def instruments(partition: Partition) -> list[Instrument]:
     """Every listed instrument, by number."""
-    top: int = partition.state.counters[INSTRUMENT_TOP]
+    top: int = partition.state.instrument_top
     found = [instrument(partition, number) for number in range(1, top + 1)]
     return [each for each in found if each is not None]
 
@@ -226,7 +223,7 @@ def instruments(partition: Partition) -> list[Instrument]:
 def account(partition: Partition, number: int) -> Account | None:
     """The account, None when it was never opened."""
     s = partition.state
-    if not 0 <= number <= s.counters[ACCOUNT_TOP]:
+    if not 0 <= number <= s.account_top:
         return None
     row: i64 = number * ACCOUNT_WIDTH
     a = s.accounts

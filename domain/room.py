@@ -6,25 +6,19 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
-    COMMAND_COUNT,
-    EXPIRIES,
     EXPIRY_WIDTH,
     ID_WIDTH,
     ID_WINDOW,
     INSTRUMENT_WIDTH,
     NO_RANK,
-    ORDER_TOP,
     ORDER_WIDTH,
     OUTCOME_WIDTH,
-    PAGE_TOP,
     PAGE_WIDTH,
     RESERVE_EVERY,
-    SESSION_TOP,
     SESSION_WIDTH,
     SESSION_WINDOW,
     SIDE_WIDTH,
     TREE_DEPTH,
-    WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.index import index_with_room
@@ -35,9 +29,9 @@ from domain.vectors import widened
 
 def count_command(s: State) -> None:
     """Count one more command, and make room for what the next ones can create: by execute and by apply, so both grow at the same points."""
-    if s.counters[COMMAND_COUNT] % RESERVE_EVERY == 0:
+    if s.command_count % RESERVE_EVERY == 0:
         reserve(s)
-    s.counters[COMMAND_COUNT] += 1
+    s.command_count += 1
 
 
 def reserve(s: State) -> None:
@@ -45,15 +39,14 @@ def reserve(s: State) -> None:
 
     One command creates at most one order, one price page with its nodes, one expiry, two wallets and one entry of each table.
     """
-    counters = s.counters
-    if i64(len(s.orders)) < (counters[ORDER_TOP] + RESERVE_EVERY) * ORDER_WIDTH:
-        s.orders = widened(s.orders, (counters[ORDER_TOP] + RESERVE_EVERY) * ORDER_WIDTH)
-    if i64(len(s.wallets)) < (counters[WALLET_TOP] + 2 * RESERVE_EVERY) * WALLET_WIDTH:
-        s.wallets = widened(s.wallets, (counters[WALLET_TOP] + 2 * RESERVE_EVERY) * WALLET_WIDTH)
-    if i64(len(s.pages)) < (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH:
-        s.pages = widened(s.pages, (counters[PAGE_TOP] + RESERVE_EVERY) * PAGE_WIDTH)
-    if i64(len(s.expiries)) < (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH:
-        s.expiries = widened(s.expiries, (counters[EXPIRIES] + RESERVE_EVERY) * EXPIRY_WIDTH)
+    if i64(len(s.orders)) < (s.order_top + RESERVE_EVERY) * ORDER_WIDTH:
+        s.orders = widened(s.orders, (s.order_top + RESERVE_EVERY) * ORDER_WIDTH)
+    if i64(len(s.wallets)) < (s.wallet_top + 2 * RESERVE_EVERY) * WALLET_WIDTH:
+        s.wallets = widened(s.wallets, (s.wallet_top + 2 * RESERVE_EVERY) * WALLET_WIDTH)
+    if i64(len(s.pages)) < (s.page_top + RESERVE_EVERY) * PAGE_WIDTH:
+        s.pages = widened(s.pages, (s.page_top + RESERVE_EVERY) * PAGE_WIDTH)
+    if i64(len(s.expiries)) < (s.expiry_count + RESERVE_EVERY) * EXPIRY_WIDTH:
+        s.expiries = widened(s.expiries, (s.expiry_count + RESERVE_EVERY) * EXPIRY_WIDTH)
     s.client_ids = index_with_room(s.client_ids, RESERVE_EVERY)
     s.wallet_index = with_room(s.wallet_index, 2 * RESERVE_EVERY)
     s.page_index = with_room(s.page_index, RESERVE_EVERY)
@@ -64,7 +57,7 @@ def reserve(s: State) -> None:
 def reserve_session(s: State, session: i64) -> None:
     """Make room for a session's row and the ring of its outcomes."""
     s.sessions = widened(s.sessions, (session + 1) * SESSION_WIDTH)
-    s.outcomes = widened(s.outcomes, (s.counters[SESSION_TOP] + 1) * SESSION_WINDOW * OUTCOME_WIDTH)
+    s.outcomes = widened(s.outcomes, (s.session_top + 1) * SESSION_WINDOW * OUTCOME_WIDTH)
 
 
 def reserve_ids(s: State) -> None:

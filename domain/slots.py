@@ -18,19 +18,15 @@ from domain.columns import (
     LEVEL_LOTS,
     LEVEL_ORDERS,
     LISTED_FLAG,
-    LIVE_ORDERS,
     LOTS,
     NEWER,
     NEWEST,
     NUMBER,
     OLDER,
     OPEN_ORDERS,
-    ORDER_FREE,
     ORDER_TERMS,
-    ORDER_TOP,
     ORDER_WIDTH,
     OWNER,
-    PARTITION,
     PARTITION_SHIFT,
     PRICE,
     SLOT_MASK,
@@ -44,39 +40,37 @@ from domain.table import mix
 
 def take_slot(s: State) -> i64:
     """Row of a slot that nobody has, under a number that never was."""
-    counters = s.counters
     orders = s.orders
-    order = counters[ORDER_FREE]
+    order = s.order_free
     if order != 0:
-        counters[ORDER_FREE] = orders[order + LATER]
+        s.order_free = orders[order + LATER]
         orders[order + LATER] = 0
         orders[order + NUMBER] = GENERATION_STEP - orders[order + NUMBER]
     else:
-        slot = counters[ORDER_TOP]
+        slot = s.order_top
         order = slot * ORDER_WIDTH
-        orders[order + NUMBER] = (counters[PARTITION] << PARTITION_SHIFT) + GENERATION_STEP + slot
-        counters[ORDER_TOP] = slot + 1
-    counters[LIVE_ORDERS] += 1
+        orders[order + NUMBER] = (s.partition << PARTITION_SHIFT) + GENERATION_STEP + slot
+        s.order_top = slot + 1
+    s.live_orders += 1
     return order
 
 
 def free_slot(s: State, order: i64) -> None:
     """Give a slot back; one whose generations are used up is never used again."""
-    counters = s.counters
     orders = s.orders
     number = orders[order + NUMBER]
     assert orders[order + LEVEL] == 0 and orders[order + HELD] == 0, "an order that is gone is in no queue and holds nothing"
     orders[order + NUMBER] = -number
-    counters[LIVE_ORDERS] -= 1
+    s.live_orders -= 1
     if number & GENERATION_MASK != GENERATION_MASK:
-        orders[order + LATER] = counters[ORDER_FREE]
-        counters[ORDER_FREE] = order
+        orders[order + LATER] = s.order_free
+        s.order_free = order
 
 
 def find_number(s: State, number: i64) -> i64:
     """Row of the live order with this number, 0 when there is none."""
     slot = number & SLOT_MASK
-    if number <= 0 or slot == 0 or slot >= s.counters[ORDER_TOP]:
+    if number <= 0 or slot == 0 or slot >= s.order_top:
         return 0
     order = slot * ORDER_WIDTH
     if s.orders[order + NUMBER] != number:

@@ -29,7 +29,7 @@ class BadSnapshot(ValueError):
 def vectors(s: State) -> list[vec[i64]]:
     """The vectors, in the order of VECTORS."""
     return [
-        s.counters,
+        counters(s),
         s.orders,
         s.accounts,
         s.wallets,
@@ -47,6 +47,52 @@ def vectors(s: State) -> list[vec[i64]]:
         s.nodes,
         s.id_index,
     ]
+
+
+def counters(s: State) -> vec[i64]:
+    """The counters as one vector; `set_counters` takes it apart."""
+    vector = vec[i64]([0] * COUNTERS)
+    vector[0] = s.partition
+    vector[1] = s.time_ns
+    vector[2] = s.event_count
+    vector[3] = s.command_count
+    vector[4] = s.order_top
+    vector[5] = s.order_free
+    vector[6] = s.live_orders
+    vector[7] = s.entries
+    vector[8] = s.wallet_top
+    vector[9] = s.page_top
+    vector[10] = s.page_free
+    vector[11] = s.page_count
+    vector[12] = s.expiry_count
+    vector[13] = s.session_top
+    vector[14] = s.ids_seen
+    vector[15] = s.account_top
+    vector[16] = s.instrument_top
+    vector[17] = s.incoming
+    return vector
+
+
+def set_counters(s: State, vector: vec[i64]) -> None:
+    """Set the counters from the vector that `counters` made."""
+    s.partition = vector[0]
+    s.time_ns = vector[1]
+    s.event_count = vector[2]
+    s.command_count = vector[3]
+    s.order_top = vector[4]
+    s.order_free = vector[5]
+    s.live_orders = vector[6]
+    s.entries = vector[7]
+    s.wallet_top = vector[8]
+    s.page_top = vector[9]
+    s.page_free = vector[10]
+    s.page_count = vector[11]
+    s.expiry_count = vector[12]
+    s.session_top = vector[13]
+    s.ids_seen = vector[14]
+    s.account_top = vector[15]
+    s.instrument_top = vector[16]
+    s.incoming = vector[17]
 
 
 def pack(s: State) -> bytes:
@@ -111,7 +157,7 @@ def vector_of(data: bytes, place: i64, words: i64) -> vec[i64]:
 def state_of(read: list[vec[i64]]) -> State:
     """A state made of vectors in the order of VECTORS."""
     s = State(read[0][PARTITION])
-    s.counters = read[0]
+    set_counters(s, read[0])
     s.orders = read[1]
     s.accounts = read[2]
     s.wallets = read[3]

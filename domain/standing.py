@@ -6,16 +6,13 @@ from mypy_extensions import i64
 
 from domain import rules
 from domain.columns import (
-    ACCOUNT_TOP,
     ACCOUNT_WIDTH,
     BASE_ASSET,
-    INSTRUMENT_TOP,
     INSTRUMENT_WIDTH,
     MAX_WALLETS,
     QUOTE_ASSET,
     STATE,
     STATUS,
-    WALLET_TOP,
 )
 from domain.refusal import refuse
 from domain.state import State
@@ -25,16 +22,16 @@ from domain.wallets import find_wallet
 
 def is_listed(s: State, number: i64) -> bool:
     """The instrument exists."""
-    if 0 < number <= s.counters[INSTRUMENT_TOP] and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
+    if 0 < number <= s.instrument_top and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
         return True
-    return refuse(s, rules.UNKNOWN_INSTRUMENT, s.counters[INSTRUMENT_TOP], number)
+    return refuse(s, rules.UNKNOWN_INSTRUMENT, s.instrument_top, number)
 
 
 def is_known(s: State, account: i64) -> bool:
     """The account was opened."""
-    if 0 < account <= s.counters[ACCOUNT_TOP] and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
+    if 0 < account <= s.account_top and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
         return True
-    return refuse(s, rules.UNKNOWN_ACCOUNT, s.counters[ACCOUNT_TOP], account)
+    return refuse(s, rules.UNKNOWN_ACCOUNT, s.account_top, account)
 
 
 def is_not_closed(s: State, account: i64) -> bool:
@@ -58,9 +55,9 @@ def has_wallets(s: State, account: i64, instrument: i64) -> bool:
 
 def wallet_fits(s: State, account: i64, asset: i64) -> bool:
     """There is room for two more wallets, or the account has one of this asset."""
-    if s.counters[WALLET_TOP] + 2 <= MAX_WALLETS or find_wallet(s, account, asset) != 0:
+    if s.wallet_top + 2 <= MAX_WALLETS or find_wallet(s, account, asset) != 0:
         return True
-    return refuse(s, rules.TOO_MANY_WALLETS, MAX_WALLETS, s.counters[WALLET_TOP] - 1)
+    return refuse(s, rules.TOO_MANY_WALLETS, MAX_WALLETS, s.wallet_top - 1)
 
 
 def takes_orders(s: State, instrument: i64) -> bool:

@@ -9,18 +9,13 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
-    COUNTERS,
     EXPIRY_WIDTH,
     INSTRUMENT_WIDTH,
     MAX_PARTITION,
-    ORDER_TOP,
     ORDER_WIDTH,
-    PAGE_TOP,
     PAGE_WIDTH,
-    PARTITION,
     SESSION_WIDTH,
     STATUS,
-    WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.events import EVENT_WORDS
@@ -58,7 +53,6 @@ class State:
     def __init__(self, partition: i64) -> None:
         """The empty partition: the venue's account 0 is open, nothing else exists."""
         assert 1 <= partition <= MAX_PARTITION, "a partition number is 1..511"
-        self.counters: vec[i64] = vec[i64]([0] * COUNTERS)
         self.orders: vec[i64] = vec[i64]([0] * (1024 * ORDER_WIDTH))
         self.accounts: vec[i64] = vec[i64]([0] * (64 * ACCOUNT_WIDTH))
         self.wallets: vec[i64] = vec[i64]([0] * (64 * WALLET_WIDTH))
@@ -75,10 +69,25 @@ class State:
         self.page_index: vec[i64] = make(SMALLEST)
         self.nodes: vec[i64] = make(SMALLEST)
         self.id_index: vec[i64] = make(SMALLEST)
-        self.counters[PARTITION] = partition
-        self.counters[ORDER_TOP] = 1
-        self.counters[WALLET_TOP] = 1
-        self.counters[PAGE_TOP] = 1
+        # Counters: attributes, because every command asks for some; the first vector of a snapshot (domain/snapshot.py: counters).
+        self.partition: i64 = partition
+        self.time_ns: i64 = 0
+        self.event_count: i64 = 0
+        self.command_count: i64 = 0
+        self.order_top: i64 = 1  # slots ever used, row 0 included
+        self.order_free: i64 = 0  # first free slot
+        self.live_orders: i64 = 0
+        self.entries: i64 = 0  # orders ever accepted
+        self.wallet_top: i64 = 1
+        self.page_top: i64 = 1
+        self.page_free: i64 = 0
+        self.page_count: i64 = 0
+        self.expiry_count: i64 = 0
+        self.session_top: i64 = 0  # sessions that have outcomes
+        self.ids_seen: i64 = 0  # command ids ever remembered
+        self.account_top: i64 = 0
+        self.instrument_top: i64 = 0
+        self.incoming: i64 = 0  # the order that is matching now; 0 between commands
         self.accounts[STATUS] = ACCOUNT_OPEN
         # Not state: the command, event and batch at work, and tables of constants (a literal shifted by a native int is 32-bit C).
         self.events: vec[i64] = vec[i64]([0] * (1024 * EVENT_WORDS))

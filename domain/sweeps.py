@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mypy_extensions import i64
 
-from domain.columns import ACCOUNT_WIDTH, BOOK_SIDE, EXPIRY_BOUND, HEAD, MASS_CANCEL_BOUND, NEWEST, NO_RANK, OLDER, TIME_NS
+from domain.columns import ACCOUNT_WIDTH, BOOK_SIDE, EXPIRY_BOUND, HEAD, MASS_CANCEL_BOUND, NEWEST, NO_RANK, OLDER
 from domain.events import CLOCK_TICKED, EVENT_WORDS, ORDERS_MASS_CANCELLED, REMOVED_EXPIRED, REMOVED_MASS_CANCEL
 from domain.expiries import next_due_ns, next_due_order
 from domain.ladder import best_level, best_rank
@@ -88,4 +88,4 @@ def tick_clock(s: State) -> None:
 def is_due(s: State) -> bool:
     """Is an order dead by the time of the command?"""
     due_ns = next_due_ns(s)
-    return due_ns != 0 and due_ns <= s.counters[TIME_NS]
+    return due_ns != 0 and due_ns <= s.time_ns

@@ -13,7 +13,6 @@ from domain.columns import (
     INSTRUMENT_WIDTH,
     QUOTE_ASSET,
     WALLET_OWNER,
-    WALLET_TOP,
     WALLET_WIDTH,
 )
 from domain.state import State
@@ -59,8 +58,8 @@ def wallet(s: State, account: i64, asset: i64) -> i64:
         return row
     if probe(s.wallet_index, account, asset) < 0:
         s.wallet_index = grown(s.wallet_index)
-    row = s.counters[WALLET_TOP] * WALLET_WIDTH
-    s.counters[WALLET_TOP] += 1
+    row = s.wallet_top * WALLET_WIDTH
+    s.wallet_top += 1
     s.wallets[row + ASSET] = asset
     s.wallets[row + WALLET_OWNER] = account
     first = account * ACCOUNT_WIDTH + FIRST_WALLET

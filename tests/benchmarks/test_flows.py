@@ -9,7 +9,7 @@ from benchmarks import flows, report
 from benchmarks.flows import Flow, Ints
 from benchmarks.market import Market, events_of
 from domain import verbs as v
-from domain.columns import LIVE_ORDERS, MAX_BATCH_COMMANDS, MAX_PAGES, MAX_PRICE_TICKS, PAGES
+from domain.columns import MAX_BATCH_COMMANDS, MAX_PAGES, MAX_PRICE_TICKS
 from domain.queries import instruments
 from domain.wellformed import malformed_rows
 
@@ -140,10 +140,10 @@ def test_orders_over_many_books_stay_within_the_bounds_of_a_partition() -> None:
     """1,000 books with 100 orders each: none is refused, and there is room for ten times as many."""
     flow = small("cross", instruments=1_000, resting=100_000)
     partition = Market(flow).fresh()
-    counters = partition.state.counters
-    assert counters[LIVE_ORDERS] == 100_000
+    s = partition.state
+    assert s.live_orders == 100_000
     cross_pages = 2 * (2 * flows.NEAR_TICKS // 32 + 2)
-    assert (counters[PAGES] + 1_000 * cross_pages) * 10 < MAX_PAGES
+    assert (s.page_count + 1_000 * cross_pages) * 10 < MAX_PAGES
 
 
 def test_many_accounts_and_instruments_are_listed_opened_and_funded() -> None:
