@@ -28,7 +28,7 @@ from domain.room import reserve_account, reserve_asset
 from domain.standing import is_known, is_not_closed, wallet_fits
 from domain.state import State, emit
 from domain.verbs import ACCOUNT, ACCOUNT_CLOSED, ACCOUNT_OPEN, AMOUNT, CLIENT_ORDER_ID, INSTRUMENT, QUANTITY_LOTS, TERMS
-from domain.wallets import find_wallet, post, wallet
+from domain.wallets import find_wallet, wallet
 
 
 def open_account(s: State) -> None:
@@ -134,8 +134,9 @@ def move_funds(s: State, account: i64, asset: i64, amount: i64) -> i64:
     """Mutator: add a signed amount to the available balance and to the asset's supply. Returns the available balance after it."""
     reserve_asset(s, asset)
     row = wallet(s, account, asset)
-    post(s, s.wallets, row + AVAILABLE, amount)
-    s.posted -= amount
-    s.supplies[asset] += amount
-    assert s.wallets[row + AVAILABLE] >= 0 and s.supplies[asset] >= 0, "nothing goes out that is not there"
-    return s.wallets[row + AVAILABLE]
+    available = s.wallets[row + AVAILABLE] + amount
+    supply = s.supplies[asset] + amount
+    assert available >= 0 and supply >= 0, "nothing goes out that is not there"
+    s.wallets[row + AVAILABLE] = available
+    s.supplies[asset] = supply
+    return available

@@ -114,11 +114,11 @@ def apply_consequence(s: State, kind: i64) -> None:
     """Fold what followed from a command."""
     if kind == TRADE_EXECUTED:
         maker = live(s, s.event[1])
-        taker_fee, maker_fee, released = fill(s, s.incoming, maker, s.event[4])
+        taker_fee, maker_fee, released = fill(s, s.orders, s.incoming, maker, s.event[4])
         assert taker_fee == s.event[5] and maker_fee == s.event[6], "a fill costs what its event says"
         assert released == s.event[7], "a fill releases what its event says"
     elif kind == ORDER_RESTED:
-        rest(s, live(s, s.event[1]))
+        rest(s, s.orders, live(s, s.event[1]))
     elif kind == ORDER_REMOVED:
         released = leave(s, live(s, s.event[1]))
         assert released == s.event[5], "a removal releases what its event says"
@@ -132,7 +132,7 @@ def apply_consequence(s: State, kind: i64) -> None:
 def accept(s: State) -> None:
     """Fold OrderAccepted: price, hold and expiry are the event's, the rest the command's."""
     terms = s.command[TERMS]
-    quote, base = find_pair(s, s.command[ACCOUNT], s.command[INSTRUMENT] * INSTRUMENT_WIDTH)
+    quote, base = find_pair(s, s.wallets, s.instruments, s.command[ACCOUNT], s.command[INSTRUMENT] * INSTRUMENT_WIDTH)
     order = enter(
         s,
         s.command[ACCOUNT],

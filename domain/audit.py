@@ -85,7 +85,7 @@ def check_orders(s: State) -> int:
             live += 1
             assert o[order + LOTS] > 0 and o[order + LEVEL] != 0, "a live order has open lots and rests"
             assert o[order + ORDER_TERMS] & BUDGET_FLAG == 0, "a budget order never rests"
-            assert o[order + HELD] == hold_now(s, order), "an order holds what its open lots need"
+            assert o[order + HELD] == hold_now(o, s.instruments, order), "an order holds what its open lots need"
             assert find_number(s, o[order + NUMBER]) == order, "an order is found by its number"
             if o[order + CLIENT_ID] != 0:
                 assert find_client_id(s, o[order + OWNER], o[order + CLIENT_ID]) == order, "an order is found by its client order id"

@@ -135,7 +135,7 @@ def lose_priority(s: State, order: i64, price_ticks: i64, lots: i64, client_id: 
     if book_side & 1:
         needed = lots * s.instruments[instrument + BASE_UNITS]
     else:
-        needed = buy_hold(s, instrument, price_ticks, lots, orders[order + PAID_AHEAD])
+        needed = buy_hold(s.instruments, instrument, price_ticks, lots, orders[order + PAID_AHEAD])
     if not is_funded(s, s.wallets[orders[order + PAYING_WALLET] + AVAILABLE] + orders[order + HELD], needed):
         return
     head = event_head(ORDER_REPLACED, book_side)
@@ -145,4 +145,4 @@ def lose_priority(s: State, order: i64, price_ticks: i64, lots: i64, client_id: 
         rename(s, order, client_id)
     change = reenter(s, order, price_ticks, lots)
     emit(s, head, orders[order + NUMBER], previous_price, price_ticks, lots, change, previous_lots, 0)
-    match(s, order)
+    match(s, orders, order)

@@ -123,13 +123,15 @@ def accept(
 ) -> None:
     """Sections 4.7 to 4.9: hold the worst case, ask whether a FOK can be filled, accept, match."""
     instrument = (book_side >> 1) * INSTRUMENT_WIDTH
-    quote, base = find_pair(s, account, instrument)
+    instruments = s.instruments
+    wallets = s.wallets
+    quote, base = find_pair(s, wallets, instruments, account, instrument)
     if book_side & 1:
-        needed = lots * s.instruments[instrument + BASE_UNITS]
-        usable = s.wallets[base + AVAILABLE]
+        needed = lots * instruments[instrument + BASE_UNITS]
+        usable = wallets[base + AVAILABLE]
     else:
-        needed = budget if budget != 0 else buy_hold(s, instrument, price_ticks, lots, 0)
-        usable = s.wallets[quote + AVAILABLE]
+        needed = budget if budget != 0 else buy_hold(instruments, instrument, price_ticks, lots, 0)
+        usable = wallets[quote + AVAILABLE]
     if not is_funded(s, usable, needed):
         return
     if time_in_force(terms) == FOK:
@@ -138,10 +140,11 @@ def accept(
             refuse(s, FOK_UNFILLABLE, fillable, lots)
             return
     if time_in_force(terms) == DAY:
-        expires_ns = day_end_after(s.time_ns, s.instruments[instrument + DAY_END])
+        expires_ns = day_end_after(s.time_ns, instruments[instrument + DAY_END])
     order = enter(s, account, book_side, price_ticks, lots, kept_terms(terms, budget), client_id, needed, expires_ns, quote, base)
-    emit(s, event_head(ORDER_ACCEPTED, book_side), s.orders[order + NUMBER], needed, price_ticks, lots, expires_ns, 0, 0)
-    match(s, order)
+    orders = s.orders
+    emit(s, event_head(ORDER_ACCEPTED, book_side), orders[order + NUMBER], needed, price_ticks, lots, expires_ns, 0, 0)
+    match(s, orders, order)
 
 
 def kept_terms(terms: i64, budget: i64) -> i64:

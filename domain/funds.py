@@ -30,7 +30,7 @@ from domain.columns import (
     TAKER_RATE,
 )
 from domain.state import State
-from domain.wallets import instrument_of, post
+from domain.wallets import instrument_of, move
 
 
 def fee_bound(cost: i64, rate: i64, paid_ahead: i64) -> i64:
@@ -45,9 +45,8 @@ def rounded_up(exact: i64) -> i64:
     return (exact + FEE_UNIT - 1) // FEE_UNIT
 
 
-def buy_hold(s: State, instrument: i64, price_ticks: i64, lots: i64, paid_ahead: i64) -> i64:
+def buy_hold(instruments: vec[i64], instrument: i64, price_ticks: i64, lots: i64, paid_ahead: i64) -> i64:
     """Worst case of a buy, quote minor units: its limit price and the higher of the two fee rates."""
-    instruments = s.instruments
     cost = price_ticks * lots * instruments[instrument + QUOTE_UNITS]
     rate = instruments[instrument + HIGHER_RATE]
     if rate == 0:
@@ -55,29 +54,32 @@ def buy_hold(s: State, instrument: i64, price_ticks: i64, lots: i64, paid_ahead:
     return cost + fee_bound(cost, rate, paid_ahead)
 
 
-def hold_now(s: State, order: i64) -> i64:
+def hold_now(orders: vec[i64], instruments: vec[i64], order: i64) -> i64:
     """What an order must hold for the lots it has left (a budget order: not asked here)."""
-    orders = s.orders
     book_side = orders[order + BOOK_SIDE]
     instrument = instrument_of(book_side)
+    lots = orders[order + LOTS]
     if book_side & 1:
-        return orders[order + LOTS] * s.instruments[instrument + BASE_UNITS]
-    if orders[order + LOTS] == 0:
+        return lots * instruments[instrument + BASE_UNITS]
+    if lots == 0:
         return 0
-    return buy_hold(s, instrument, orders[order + PRICE], orders[order + LOTS], orders[order + PAID_AHEAD])
+    return buy_hold(instruments, instrument, orders[order + PRICE], lots, orders[order + PAID_AHEAD])
 
 
-def hold(s: State, order: i64, amount: i64) -> None:
-    """Move *amount* (negative: back) from available to held, for this order."""
-    wallets = s.wallets
-    orders = s.orders
+def hold(orders: vec[i64], wallets: vec[i64], order: i64, amount: i64) -> None:
+    """Move *amount* from available to held, for this order."""
     row = orders[order + PAYING_WALLET]
-    post(s, wallets, row + AVAILABLE, -amount)
-    post(s, wallets, row + RESERVED, amount)
+    move(wallets, row + AVAILABLE, row + RESERVED, amount)
     orders[order + HELD] += amount
-    assert wallets[row + AVAILABLE] >= 0, "an order holds only what is available"
-    assert wallets[row + RESERVED] >= orders[order + HELD], "a wallet reserves what its orders hold"
-    assert orders[order + HELD] >= 0, "an order gives back only what it holds"
+
+
+def release(orders: vec[i64], wallets: vec[i64], order: i64, amount: i64) -> None:
+    """Move *amount* from what this order holds back to available."""
+    row = orders[order + PAYING_WALLET]
+    left = orders[order + HELD] - amount
+    assert left >= 0, "an order gives back only what it holds"
+    orders[order + HELD] = left
+    move(wallets, row + RESERVED, row + AVAILABLE, amount)
 
 
 def release_excess(s: State, order: i64) -> i64:
@@ -85,15 +87,15 @@ def release_excess(s: State, order: i64) -> i64:
     orders = s.orders
     if orders[order + ORDER_TERMS] & BUDGET_FLAG and orders[order + LOTS] > 0:
         return 0
-    excess = orders[order + HELD] - hold_now(s, order)
-    hold(s, order, -excess)
+    excess = orders[order + HELD] - hold_now(orders, s.instruments, order)
+    release(orders, s.wallets, order, excess)
     return excess
 
 
-def release_all(s: State, order: i64) -> i64:
+def release_all(s: State, orders: vec[i64], order: i64) -> i64:
     """Give back everything an order holds; returns it, minor units."""
-    amount = s.orders[order + HELD]
-    hold(s, order, -amount)
+    amount = orders[order + HELD]
+    release(orders, s.wallets, order, amount)
     return amount
 
 
@@ -103,50 +105,55 @@ def charge(orders: vec[i64], order: i64, value: i64, rate: i64) -> i64:
         return 0
     exact = value * rate - orders[order + PAID_AHEAD]
     fee = rounded_up(exact)
-    orders[order + PAID_AHEAD] = fee * FEE_UNIT - exact
-    assert 0 <= orders[order + PAID_AHEAD] < FEE_UNIT, "rounding takes less than one minor unit from an order"
+    ahead = fee * FEE_UNIT - exact
+    assert 0 <= ahead < FEE_UNIT, "rounding takes less than one minor unit from an order"
+    orders[order + PAID_AHEAD] = ahead
     return fee
 
 
-def settle(s: State, taker: i64, maker: i64, price_ticks: i64, lots: i64) -> tuple[i64, i64, i64]:
+def settle(s: State, orders: vec[i64], taker: i64, maker: i64, price_ticks: i64, lots: i64) -> tuple[i64, i64, i64]:
     """Move one fill's stock against its cash, and the fees to the venue: all of it, or stop. The lots are off both orders already.
 
     Returns (taker's fee, maker's fee, what left the buyer's hold), quote minor units.
     Raises  AssertionError on a broken invariant: the writer stops the partition.
     Rule    docs/rules.md section 5: delivery versus payment, at the maker's price.
     """
-    orders = s.orders
-    wallets = s.wallets
     instruments = s.instruments
+    wallets = s.wallets
+    taker_sells = orders[taker + BOOK_SIDE] & 1
     instrument = instrument_of(orders[taker + BOOK_SIDE])
     value = price_ticks * lots * instruments[instrument + QUOTE_UNITS]
     stock = lots * instruments[instrument + BASE_UNITS]
     taker_fee = charge(orders, taker, value, instruments[instrument + TAKER_RATE])
     maker_fee = charge(orders, maker, value, instruments[instrument + MAKER_RATE])
-    if orders[taker + BOOK_SIDE] & 1:
-        buyer, seller, spent, fee = maker, taker, value + maker_fee, taker_fee
-    else:
-        buyer, seller, spent, fee = taker, maker, value + taker_fee, maker_fee
-    if orders[buyer + ORDER_TERMS] & BUDGET_FLAG and orders[buyer + LOTS] > 0:
-        released = spent
-    else:
-        released = orders[buyer + HELD] - hold_now(s, buyer)
-    assert released >= spent, "a trade spends only what its order holds"
+    buyer, seller, buyer_fee, seller_fee = taker, maker, taker_fee, maker_fee
+    if taker_sells:
+        buyer, seller, buyer_fee, seller_fee = maker, taker, maker_fee, taker_fee
+    assert seller_fee <= value, "a fee is paid out of what is sold"
     cash = orders[buyer + PAYING_WALLET]
-    orders[buyer + HELD] -= released
-    post(s, wallets, cash + RESERVED, -released)
-    post(s, wallets, cash + AVAILABLE, released - spent)
-    post(s, wallets, orders[buyer + RECEIVING_WALLET] + AVAILABLE, stock)
     shelf = orders[seller + PAYING_WALLET]
-    orders[seller + HELD] -= stock
-    post(s, wallets, shelf + RESERVED, -stock)
-    post(s, wallets, orders[seller + RECEIVING_WALLET] + AVAILABLE, value - fee)
+    released = leave_hold(orders, instruments, buyer, value + buyer_fee)
+    move(wallets, cash + RESERVED, cash + AVAILABLE, released - value - buyer_fee)
+    move(wallets, cash + RESERVED, orders[seller + RECEIVING_WALLET] + AVAILABLE, value - seller_fee)
     if taker_fee + maker_fee > 0:
-        post(s, wallets, instruments[instrument + FEE_WALLET] + AVAILABLE, taker_fee + maker_fee)
-    assert spent - (value - fee) == taker_fee + maker_fee and fee <= value, "what the buyer pays, seller and venue get"
-    assert wallets[cash + RESERVED] >= orders[buyer + HELD] >= 0, "the buyer's wallet reserves what its orders hold"
-    assert wallets[shelf + RESERVED] >= orders[seller + HELD] >= 0, "a trade delivers only what its order holds"
+        move(wallets, cash + RESERVED, instruments[instrument + FEE_WALLET] + AVAILABLE, taker_fee + maker_fee)
+    undelivered = orders[seller + HELD] - stock
+    assert undelivered >= 0, "a trade delivers only what its order holds"
+    orders[seller + HELD] = undelivered
+    move(wallets, shelf + RESERVED, orders[buyer + RECEIVING_WALLET] + AVAILABLE, stock)
     return taker_fee, maker_fee, released
+
+
+def leave_hold(orders: vec[i64], instruments: vec[i64], buyer: i64, spent: i64) -> i64:
+    """Take out of a buyer's hold what it needs no more; of a living budget order what it *spent*. Returns it, minor units."""
+    if orders[buyer + ORDER_TERMS] & BUDGET_FLAG and orders[buyer + LOTS] > 0:
+        needed = orders[buyer + HELD] - spent
+    else:
+        needed = hold_now(orders, instruments, buyer)
+    released = orders[buyer + HELD] - needed
+    assert released >= spent and needed >= 0, "a trade spends only what its order holds"
+    orders[buyer + HELD] = needed
+    return released
 
 
 def affordable_lots(s: State, order: i64, price_ticks: i64) -> i64:

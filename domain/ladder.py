@@ -7,6 +7,7 @@ better, so there is one code path. Memory follows the prices in use.
 
 from __future__ import annotations
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from domain.columns import (
@@ -39,7 +40,7 @@ def best_level(s: State, book_side: i64) -> i64:
     return s.sides[book_side * SIDE_WIDTH + BEST_LEVEL]
 
 
-def open_level(s: State, book_side: i64, price_ticks: i64) -> i64:
+def open_level(s: State, pages: vec[i64], book_side: i64, price_ticks: i64) -> i64:
     """Row of the level at a price, marked as having orders; its page is made when there is none. The caller adds an order at once."""
     rank = rank_of(book_side, price_ticks)
     side = book_side * SIDE_WIDTH
@@ -55,35 +56,35 @@ def open_level(s: State, book_side: i64, price_ticks: i64) -> i64:
         sides[place + NEAR_PAGE] = number + 1
         sides[place + NEAR_ROW] = page
     level = page + PAGE_LEVELS + (rank & 31) * LEVEL_WIDTH
-    if s.pages[level + HEAD] == 0:
-        s.pages[page + PAGE_BITS] |= s.bit[rank & 31]
+    if pages[level + HEAD] == 0:
+        pages[page + PAGE_BITS] |= s.bit[rank & 31]
         if rank < sides[side + BEST_RANK]:
             sides[side + BEST_RANK] = rank
             sides[side + BEST_LEVEL] = level
     return level
 
 
-def close_level(s: State, book_side: i64, price_ticks: i64, level: i64) -> None:
+def close_level(s: State, pages: vec[i64], book_side: i64, price_ticks: i64, level: i64) -> None:
     """The level has lost its last order: clear its bit, its page when that is empty, and find the next best level if it was the best."""
     rank = rank_of(book_side, price_ticks)
     page = level - PAGE_LEVELS - (rank & 31) * LEVEL_WIDTH
-    pages = s.pages
     assert pages[level + HEAD] == 0 and pages[page + PAGE_SIDE] == book_side, "an empty level of this side is closed"
     bits = pages[page + PAGE_BITS] & ~s.bit[rank & 31]
     pages[page + PAGE_BITS] = bits
     if bits == 0:
         close_page(s, book_side, rank >> 5, page)
     side = book_side * SIDE_WIDTH
-    if s.sides[side + BEST_RANK] == rank:
+    sides = s.sides
+    if sides[side + BEST_RANK] == rank:
         if bits == 0:
             page = best_page(s, book_side)
         if page == 0:
-            s.sides[side + BEST_RANK] = NO_RANK
-            s.sides[side + BEST_LEVEL] = 0
+            sides[side + BEST_RANK] = NO_RANK
+            sides[side + BEST_LEVEL] = 0
         else:
             place = lowest(s, pages[page + PAGE_BITS])
-            s.sides[side + BEST_RANK] = pages[page + PAGE_NUMBER] * 32 + place
-            s.sides[side + BEST_LEVEL] = page + PAGE_LEVELS + place * LEVEL_WIDTH
+            sides[side + BEST_RANK] = pages[page + PAGE_NUMBER] * 32 + place
+            sides[side + BEST_LEVEL] = page + PAGE_LEVELS + place * LEVEL_WIDTH
 
 
 def next_level(s: State, book_side: i64, rank: i64) -> i64:

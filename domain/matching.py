@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from domain.columns import (
@@ -62,6 +63,13 @@ def is_self(s: State, one: i64, other: i64) -> bool:
     return group != 0 and group == s.accounts[other * ACCOUNT_WIDTH + GROUP]
 
 
+def smaller(one: i64, other: i64) -> i64:
+    """The smaller of two quantities."""
+    if one < other:
+        return one
+    return other
+
+
 def remove(s: State, order: i64, reason: i64) -> None:
     """An order goes without its owner asking for exactly that; say why."""
     take_away(s, order, ORDER_REMOVED | (reason << 16))
@@ -79,9 +87,8 @@ def take_away(s: State, order: i64, kind: i64) -> None:
     emit(s, head, number, owner, price_ticks, lots, released, 0, 0)
 
 
-def match(s: State, taker: i64) -> None:
+def match(s: State, orders: vec[i64], taker: i64) -> None:
     """Match the incoming order as far as its limit, its budget and self-trade prevention let it; then it rests or its remainder dies."""
-    orders = s.orders
     terms = orders[taker + ORDER_TERMS]
     other = orders[taker + BOOK_SIDE] ^ 1
     reach = rank_of(other, orders[taker + PRICE])
@@ -90,44 +97,43 @@ def match(s: State, taker: i64) -> None:
     pages = s.pages
     while s.incoming == taker and sides[best + BEST_RANK] <= reach:
         maker = pages[sides[best + BEST_LEVEL] + HEAD]
-        lots = orders[maker + LOTS] if orders[maker + LOTS] < orders[taker + LOTS] else orders[taker + LOTS]
+        lots = smaller(orders[maker + LOTS], orders[taker + LOTS])
         if terms & BUDGET_FLAG:
             affordable = affordable_lots(s, taker, orders[maker + PRICE])
             if affordable == 0:
                 remove(s, taker, REMOVED_BUDGET)
                 return
             if stp_mode(terms) == STP_ALLOW or not is_self(s, orders[taker + OWNER], orders[maker + OWNER]):
-                lots = lots if lots < affordable else affordable
+                lots = smaller(lots, affordable)
         if stp_mode(terms) != STP_ALLOW and is_self(s, orders[taker + OWNER], orders[maker + OWNER]):
             prevent(s, taker, maker, lots, stp_mode(terms))
         else:
-            trade(s, taker, maker, lots)
+            trade(s, orders, taker, maker, lots)
     if s.incoming == taker:
-        finish(s, taker)
+        finish(s, orders, taker)
 
 
-def finish(s: State, taker: i64) -> None:
+def finish(s: State, orders: vec[i64], taker: i64) -> None:
     """What an order is that has met everything it could: the remainder of an IOC dies here, others join the queue of their price."""
-    orders = s.orders
     if cannot_rest(orders[taker + ORDER_TERMS]):
         remove(s, taker, REMOVED_IOC)
         return
-    if not can_open_level(s, orders[taker + BOOK_SIDE], orders[taker + PRICE]):
+    book_side = orders[taker + BOOK_SIDE]
+    price_ticks = orders[taker + PRICE]
+    if not can_open_level(s, book_side, price_ticks):
         remove(s, taker, REMOVED_PRICE_LEVELS)
         return
-    rest(s, taker)
-    head = event_head(ORDER_RESTED, orders[taker + BOOK_SIDE])
-    emit(s, head, orders[taker + NUMBER], orders[taker + OWNER], orders[taker + PRICE], orders[taker + LOTS], 0, 0, 0)
+    rest(s, orders, taker)
+    emit(s, event_head(ORDER_RESTED, book_side), orders[taker + NUMBER], orders[taker + OWNER], price_ticks, orders[taker + LOTS], 0, 0, 0)
 
 
-def trade(s: State, taker: i64, maker: i64, lots: i64) -> None:
+def trade(s: State, orders: vec[i64], taker: i64, maker: i64, lots: i64) -> None:
     """One fill and its event."""
-    orders = s.orders
     head = event_head(TRADE_EXECUTED, orders[taker + BOOK_SIDE])
     number = orders[maker + NUMBER]
     owner = orders[maker + OWNER]
     price_ticks = orders[maker + PRICE]
-    taker_fee, maker_fee, released = fill(s, taker, maker, lots)
+    taker_fee, maker_fee, released = fill(s, orders, taker, maker, lots)
     emit(s, head, number, owner, price_ticks, lots, taker_fee, maker_fee, released)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from domain.columns import (
@@ -22,7 +23,7 @@ from domain.columns import (
     RECEIVING_WALLET,
 )
 from domain.expiries import schedule, unschedule
-from domain.funds import hold, hold_now, release_all, release_excess, settle
+from domain.funds import hold, hold_now, release, release_all, release_excess, settle
 from domain.index import insert, remove_entry
 from domain.slots import delist, dequeue, enlist, enqueue, free_slot, take_lots, take_slot
 from domain.state import State
@@ -47,8 +48,8 @@ def enter(
 
     quote, base  the account's wallets, as find_pair found them
     """
-    order = take_slot(s)
     orders = s.orders
+    order = take_slot(s, orders)
     orders[order + OWNER] = account
     orders[order + BOOK_SIDE] = book_side
     orders[order + PRICE] = price_ticks
@@ -56,8 +57,8 @@ def enter(
     orders[order + ORDER_TERMS] = terms
     orders[order + CLIENT_ID] = client_id
     orders[order + PAID_AHEAD] = 0
-    set_wallets(s, order, quote, base)
-    hold(s, order, amount)
+    set_wallets(s, orders, order, quote, base)
+    hold(orders, s.wallets, order, amount)
     s.entries += 1
     if expires_ns != 0:
         schedule(s, order, expires_ns, s.entries)
@@ -65,9 +66,8 @@ def enter(
     return order
 
 
-def set_wallets(s: State, order: i64, quote: i64, base: i64) -> None:
+def set_wallets(s: State, orders: vec[i64], order: i64, quote: i64, base: i64) -> None:
     """The wallets an order pays from and receives into: quote and base for a buy, base and quote for a sell. Opened when missing (0)."""
-    orders = s.orders
     book_side = orders[order + BOOK_SIDE]
     if quote == 0:
         quote = wallet(s, orders[order + OWNER], s.instruments[instrument_of(book_side) + QUOTE_ASSET])
@@ -83,61 +83,63 @@ def set_wallets(s: State, order: i64, quote: i64, base: i64) -> None:
 
 def leave(s: State, order: i64) -> i64:
     """The order is gone: out of its queue, its hold released, its slot free. Returns what was released, minor units."""
-    if s.orders[order + LEVEL] != 0:
-        dequeue(s, order)
-    released = release_all(s, order)
-    forget(s, order)
+    orders = s.orders
+    if orders[order + LEVEL] != 0:
+        dequeue(s, orders, order)
+    released = release_all(s, orders, order)
+    forget(s, orders, order)
     return released
 
 
-def forget(s: State, order: i64) -> None:
+def forget(s: State, orders: vec[i64], order: i64) -> None:
     """Free an order that is in no queue and holds nothing."""
     if s.incoming == order:
         s.incoming = 0
-    terms = s.orders[order + ORDER_TERMS]
+    terms = orders[order + ORDER_TERMS]
     if terms >= PLACE_UNIT:
         unschedule(s, order)
     if terms & LISTED_FLAG:
-        delist(s, order)
-    free_slot(s, order)
+        delist(s, orders, order)
+    free_slot(s, orders, order)
 
 
-def forget_if_empty(s: State, order: i64) -> None:
+def forget_if_empty(s: State, orders: vec[i64], order: i64) -> None:
     """An order without open lots is gone."""
-    if s.orders[order + LOTS] == 0:
-        if s.orders[order + LEVEL] != 0:
-            dequeue(s, order)
-        forget(s, order)
+    if orders[order + LOTS] == 0:
+        if orders[order + LEVEL] != 0:
+            dequeue(s, orders, order)
+        forget(s, orders, order)
 
 
-def rest(s: State, order: i64) -> None:
+def rest(s: State, orders: vec[i64], order: i64) -> None:
     """The incoming order joins the end of the queue of its price; the first time its account's list and table of ids too."""
     assert s.incoming == order, "only the incoming order comes to rest"
-    enqueue(s, order)
-    if s.orders[order + ORDER_TERMS] & LISTED_FLAG == 0:
-        enlist(s, order)
+    enqueue(s, orders, order)
+    if orders[order + ORDER_TERMS] & LISTED_FLAG == 0:
+        enlist(s, orders, order)
     s.incoming = 0
 
 
-def fill(s: State, taker: i64, maker: i64, lots: i64) -> tuple[i64, i64, i64]:
+def fill(s: State, orders: vec[i64], taker: i64, maker: i64, lots: i64) -> tuple[i64, i64, i64]:
     """One fill at the maker's price; an order without open lots is gone.
 
     Returns (taker's fee, maker's fee, what left the buyer's hold), quote minor units.
     """
-    price_ticks = s.orders[maker + PRICE]
-    take_lots(s, taker, lots)
-    take_lots(s, maker, lots)
-    moved = settle(s, taker, maker, price_ticks, lots)
-    forget_if_empty(s, maker)
-    forget_if_empty(s, taker)
+    price_ticks = orders[maker + PRICE]
+    take_lots(s, orders, taker, lots)
+    take_lots(s, orders, maker, lots)
+    moved = settle(s, orders, taker, maker, price_ticks, lots)
+    forget_if_empty(s, orders, maker)
+    forget_if_empty(s, orders, taker)
     return moved
 
 
 def decrement(s: State, order: i64, lots: i64) -> i64:
     """Take lots off an order without a trade, priority kept; one without lots is gone. Returns what was released, minor units."""
-    take_lots(s, order, lots)
+    orders = s.orders
+    take_lots(s, orders, order, lots)
     released = release_excess(s, order)
-    forget_if_empty(s, order)
+    forget_if_empty(s, orders, order)
     return released
 
 
@@ -154,10 +156,14 @@ def rename(s: State, order: i64, client_id: i64) -> None:
 
 def reenter(s: State, order: i64, price_ticks: i64, lots: i64) -> i64:
     """A replace that loses priority: off the book, new price and lots, incoming. Returns the change of its hold, minor units, signed."""
-    dequeue(s, order)
-    s.orders[order + PRICE] = price_ticks
-    s.orders[order + LOTS] = lots
-    change = hold_now(s, order) - s.orders[order + HELD]
-    hold(s, order, change)
+    orders = s.orders
+    dequeue(s, orders, order)
+    orders[order + PRICE] = price_ticks
+    orders[order + LOTS] = lots
+    change = hold_now(orders, s.instruments, order) - orders[order + HELD]
+    if change > 0:
+        hold(orders, s.wallets, order, change)
+    else:
+        release(orders, s.wallets, order, -change)
     s.incoming = order
     return change

@@ -20,7 +20,7 @@ from domain.columns import (
     TREE_DEPTH,
 )
 from domain.state import State
-from domain.table import VALUE, delete, get, probe, put
+from domain.table import VALUE, delete, delete_row, get, probe, put, set_bit
 
 
 def rank_of(book_side: i64, price_ticks: i64) -> i64:
@@ -74,23 +74,23 @@ def is_crowded(s: State, book_side: i64, number: i64) -> bool:
 
 def open_page(s: State, book_side: i64, number: i64) -> i64:
     """Row of a new page, entered in the tree up to the first node that was there already."""
+    pages = s.pages
     page = s.page_free
     if page != 0:
-        s.page_free = s.pages[page + PAGE_NEXT_FREE]
-        s.pages[page + PAGE_NEXT_FREE] = 0
+        s.page_free = pages[page + PAGE_NEXT_FREE]
+        pages[page + PAGE_NEXT_FREE] = 0
     else:
         page = s.page_top * PAGE_WIDTH
         s.page_top += 1
     s.page_count += 1
-    assert s.pages[page + PAGE_BITS] == 0, "a free page has no orders"
-    s.pages[page + PAGE_SIDE] = book_side
-    s.pages[page + PAGE_NUMBER] = number
+    assert pages[page + PAGE_BITS] == 0, "a free page has no orders"
+    pages[page + PAGE_SIDE] = book_side
+    pages[page + PAGE_NUMBER] = number
     put(s.page_index, book_side, number, page)
+    nodes = s.nodes
     depth: i64 = 1
     while depth <= TREE_DEPTH:
-        row = probe(s.nodes, node_key(book_side, depth), number >> 5)
-        bits = s.nodes[row + VALUE]
-        put(s.nodes, node_key(book_side, depth), number >> 5, bits | s.bit[number & 31])
+        bits = set_bit(nodes, node_key(book_side, depth), number >> 5, s.bit[number & 31])
         if bits != 0:
             break
         number >>= 5
@@ -102,32 +102,36 @@ def close_page(s: State, book_side: i64, number: i64, page: i64) -> None:
     """Free an empty page and take it out of the tree, up to the first node that keeps other pages."""
     delete(s.page_index, book_side, number)
     place = near(book_side, number)
-    if s.sides[place + NEAR_PAGE] == number + 1:
-        s.sides[place + NEAR_PAGE] = 0
-        s.sides[place + NEAR_ROW] = 0
-    s.pages[page + PAGE_SIDE] = 0
-    s.pages[page + PAGE_NUMBER] = 0
-    s.pages[page + PAGE_NEXT_FREE] = s.page_free
+    sides = s.sides
+    if sides[place + NEAR_PAGE] == number + 1:
+        sides[place + NEAR_PAGE] = 0
+        sides[place + NEAR_ROW] = 0
+    pages = s.pages
+    pages[page + PAGE_SIDE] = 0
+    pages[page + PAGE_NUMBER] = 0
+    pages[page + PAGE_NEXT_FREE] = s.page_free
     s.page_free = page
     s.page_count -= 1
+    nodes = s.nodes
     depth: i64 = 1
     while depth <= TREE_DEPTH:
-        key = node_key(book_side, depth)
-        bits = get(s.nodes, key, number >> 5) & ~s.bit[number & 31]
+        row = probe(nodes, node_key(book_side, depth), number >> 5)
+        bits = nodes[row + VALUE] & ~s.bit[number & 31]
         if bits != 0:
-            put(s.nodes, key, number >> 5, bits)
+            nodes[row + VALUE] = bits
             break
-        delete(s.nodes, key, number >> 5)
+        delete_row(nodes, row)
         number >>= 5
         depth += 1
 
 
 def best_page(s: State, book_side: i64) -> i64:
     """Row of the page with the best level, 0 when the side is empty: down the tree along the lowest bits."""
+    nodes = s.nodes
     number: i64 = 0
     depth: i64 = TREE_DEPTH
     while depth >= 1:
-        bits = get(s.nodes, node_key(book_side, depth), number)
+        bits = get(nodes, node_key(book_side, depth), number)
         if bits == 0:
             assert depth == TREE_DEPTH, "a node above another knows that it is there"
             return 0

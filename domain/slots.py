@@ -1,7 +1,11 @@
-"""Order slots: take, free, find; the account's list of its live orders; the queue of a price."""
+"""Order slots: take, free, find; the account's list of its live orders; the queue of a price.
+
+A vector beside the state is one of its vectors, which the caller has at hand: not to count another reference to it is worth it.
+"""
 
 from __future__ import annotations
 
+from librt.vecs import vec
 from mypy_extensions import i64
 
 from domain.columns import (
@@ -38,9 +42,8 @@ from domain.state import State
 from domain.table import mix
 
 
-def take_slot(s: State) -> i64:
+def take_slot(s: State, orders: vec[i64]) -> i64:
     """Row of a slot that nobody has, under a number that never was."""
-    orders = s.orders
     order = s.order_free
     if order != 0:
         s.order_free = orders[order + LATER]
@@ -55,9 +58,8 @@ def take_slot(s: State) -> i64:
     return order
 
 
-def free_slot(s: State, order: i64) -> None:
+def free_slot(s: State, orders: vec[i64], order: i64) -> None:
     """Give a slot back; one whose generations are used up is never used again."""
-    orders = s.orders
     number = orders[order + NUMBER]
     assert orders[order + LEVEL] == 0 and orders[order + HELD] == 0, "an order that is gone is in no queue and holds nothing"
     orders[order + NUMBER] = -number
@@ -94,46 +96,49 @@ def find_client_id(s: State, account: i64, client_id: i64) -> i64:
     return 0
 
 
-def enlist(s: State, order: i64) -> None:
+def enlist(s: State, orders: vec[i64], order: i64) -> None:
     """Put an order that comes to rest at the front of its account's list, and under its client order id."""
-    orders = s.orders
     orders[order + ORDER_TERMS] |= LISTED_FLAG
+    accounts = s.accounts
     account = orders[order + OWNER]
     row = account * ACCOUNT_WIDTH
-    newest = s.accounts[row + NEWEST]
+    newest = accounts[row + NEWEST]
     orders[order + NEWER] = 0
     orders[order + OLDER] = newest
     if newest != 0:
         orders[newest + NEWER] = order
-    s.accounts[row + NEWEST] = order
-    s.accounts[row + OPEN_ORDERS] += 1
-    if orders[order + CLIENT_ID] != 0:
-        insert(s.client_ids, mix(account, orders[order + CLIENT_ID]), order)
+    accounts[row + NEWEST] = order
+    accounts[row + OPEN_ORDERS] += 1
+    client_id = orders[order + CLIENT_ID]
+    if client_id != 0:
+        insert(s.client_ids, mix(account, client_id), order)
 
 
-def delist(s: State, order: i64) -> None:
+def delist(s: State, orders: vec[i64], order: i64) -> None:
     """Take an order out of its account's list and from under its client order id."""
-    orders = s.orders
-    row = orders[order + OWNER] * ACCOUNT_WIDTH
+    accounts = s.accounts
+    account = orders[order + OWNER]
+    row = account * ACCOUNT_WIDTH
     newer = orders[order + NEWER]
     older = orders[order + OLDER]
     if newer != 0:
         orders[newer + OLDER] = older
     else:
-        s.accounts[row + NEWEST] = older
+        accounts[row + NEWEST] = older
     if older != 0:
         orders[older + NEWER] = newer
-    s.accounts[row + OPEN_ORDERS] -= 1
-    if orders[order + CLIENT_ID] != 0:
-        remove_entry(s.client_ids, mix(orders[order + OWNER], orders[order + CLIENT_ID]), order)
+    accounts[row + OPEN_ORDERS] -= 1
+    client_id = orders[order + CLIENT_ID]
+    if client_id != 0:
+        remove_entry(s.client_ids, mix(account, client_id), order)
 
 
-def enqueue(s: State, order: i64) -> None:
+def enqueue(s: State, orders: vec[i64], order: i64) -> None:
     """Put an order at the end of the queue of its price."""
-    orders = s.orders
-    assert orders[order + LEVEL] == 0 and orders[order + LOTS] > 0, "an order that rests has lots and is in no queue yet"
-    level = open_level(s, orders[order + BOOK_SIDE], orders[order + PRICE])
+    lots = orders[order + LOTS]
+    assert orders[order + LEVEL] == 0 and lots > 0, "an order that rests has lots and is in no queue yet"
     pages = s.pages
+    level = open_level(s, pages, orders[order + BOOK_SIDE], orders[order + PRICE])
     tail = pages[level + TAIL]
     orders[order + LEVEL] = level
     orders[order + EARLIER] = tail
@@ -142,13 +147,12 @@ def enqueue(s: State, order: i64) -> None:
     else:
         pages[level + HEAD] = order
     pages[level + TAIL] = order
-    pages[level + LEVEL_LOTS] += orders[order + LOTS]
+    pages[level + LEVEL_LOTS] += lots
     pages[level + LEVEL_ORDERS] += 1
 
 
-def dequeue(s: State, order: i64) -> None:
+def dequeue(s: State, orders: vec[i64], order: i64) -> None:
     """Take an order out of its queue, with the lots it still has."""
-    orders = s.orders
     pages = s.pages
     level = orders[order + LEVEL]
     earlier = orders[order + EARLIER]
@@ -166,16 +170,16 @@ def dequeue(s: State, order: i64) -> None:
     orders[order + LEVEL] = 0
     pages[level + LEVEL_LOTS] -= orders[order + LOTS]
     pages[level + LEVEL_ORDERS] -= 1
-    if pages[level + HEAD] == 0:
+    if earlier == 0 and later == 0:
         assert pages[level + LEVEL_LOTS] == 0 and pages[level + LEVEL_ORDERS] == 0, "an empty level has no lots"
-        close_level(s, orders[order + BOOK_SIDE], orders[order + PRICE], level)
+        close_level(s, pages, orders[order + BOOK_SIDE], orders[order + PRICE], level)
 
 
-def take_lots(s: State, order: i64, lots: i64) -> None:
+def take_lots(s: State, orders: vec[i64], order: i64, lots: i64) -> None:
     """Take open lots off an order, resting or incoming."""
-    orders = s.orders
-    assert 0 < lots <= orders[order + LOTS], "an order loses only lots that it has"
-    orders[order + LOTS] -= lots
+    open_lots = orders[order + LOTS]
+    assert 0 < lots <= open_lots, "an order loses only lots that it has"
+    orders[order + LOTS] = open_lots - lots
     level = orders[order + LEVEL]
     if level != 0:
         s.pages[level + LEVEL_LOTS] -= lots

@@ -93,7 +93,6 @@ class State:
         self.events: vec[i64] = vec[i64]([0] * (1024 * EVENT_WORDS))
         self.emitted: i64 = 0
         self.seen: i64 = 0  # what reading ahead read: kept so that no compiler leaves it out
-        self.posted: i64 = 0  # sum of all changes of balances in this batch, less what came in and went out: 0 at its end
         self.command: vec[i64] = vec[i64]([0] * COMMAND_WORDS)
         self.event: vec[i64] = vec[i64]([0] * EVENT_WORDS)
         self.word_bounds: vec[i64] = bounds()

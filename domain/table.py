@@ -73,16 +73,36 @@ def put(table: vec[i64], first: i64, second: i64, value: i64) -> None:
     row = probe(table, first, second)
     assert row >= 0, "the caller asked for room first"
     if table[row + VALUE] == 0:
-        table[ENTRIES_USED] += 1
-        table[row + FIRST_KEY] = first
-        table[row + SECOND_KEY] = second
-        table[row + HASH] = mix(first, second)
+        take_row(table, row, first, second)
     table[row + VALUE] = value
 
 
+def set_bit(table: vec[i64], first: i64, second: i64, bit: i64) -> i64:
+    """Set a bit in the value of a key, which is entered when it has none yet. Returns the value before. The caller has made room."""
+    row = probe(table, first, second)
+    assert row >= 0, "the caller asked for room first"
+    bits = table[row + VALUE]
+    if bits == 0:
+        take_row(table, row, first, second)
+    table[row + VALUE] = bits | bit
+    return bits
+
+
+def take_row(table: vec[i64], row: i64, first: i64, second: i64) -> None:
+    """Make an empty row the one of a key; its value is the caller's to set."""
+    table[ENTRIES_USED] += 1
+    table[row + FIRST_KEY] = first
+    table[row + SECOND_KEY] = second
+    table[row + HASH] = mix(first, second)
+
+
 def delete(table: vec[i64], first: i64, second: i64) -> None:
-    """Take a key out that is there; entries behind it move back so that no gap parts them from their home."""
-    gap = probe(table, first, second)
+    """Take a key out that is there."""
+    delete_row(table, probe(table, first, second))
+
+
+def delete_row(table: vec[i64], gap: i64) -> None:
+    """Take the entry at a row out; entries behind it move back so that no gap parts them from their home."""
     assert gap >= 0 and table[gap + VALUE] != 0, "only what is there can be taken out"
     table[ENTRIES_USED] -= 1
     mask = table[MASK]

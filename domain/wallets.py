@@ -38,10 +38,8 @@ def find_wallet(s: State, account: i64, asset: i64) -> i64:
     return get(s.wallet_index, account, asset)
 
 
-def find_pair(s: State, account: i64, instrument: i64) -> tuple[i64, i64]:
+def find_pair(s: State, wallets: vec[i64], instruments: vec[i64], account: i64, instrument: i64) -> tuple[i64, i64]:
     """Rows of the account's wallets of an instrument's quote and base asset, 0 for one that it does not have."""
-    wallets = s.wallets
-    instruments = s.instruments
     quote = instruments[instrument + QUOTE_ASSET]
     base = instruments[instrument + BASE_ASSET]
     first = s.accounts[account * ACCOUNT_WIDTH + FIRST_WALLET]
@@ -70,10 +68,12 @@ def wallet(s: State, account: i64, asset: i64) -> i64:
     return row
 
 
-def post(s: State, wallets: vec[i64], place: i64, amount: i64) -> None:
-    """Change one balance (row + column of the wallets) by a signed amount.
+def move(wallets: vec[i64], source: i64, target: i64, amount: i64) -> None:
+    """Move an amount from one balance to another (each a row + column of the wallets).
 
-    Every change of a balance goes through here: a batch's postings sum to 0.
+    Every change of a balance goes through here, but for what comes in and goes out: so none is made, lost or negative.
     """
-    wallets[place] += amount
-    s.posted += amount
+    left = wallets[source] - amount
+    assert amount >= 0 and left >= 0, "a balance gives only what it has"
+    wallets[source] = left
+    wallets[target] += amount
