@@ -26,14 +26,14 @@ from domain.events import ACCOUNT_CHANGED, ACCOUNT_OPENED, FUNDS_DEPOSITED, FUND
 from domain.refusal import refuse
 from domain.room import reserve_account, reserve_asset
 from domain.standing import is_known, is_not_closed, wallet_fits
-from domain.state import State, emit
+from domain.state import State, asked, emit
 from domain.verbs import ACCOUNT, ACCOUNT_CLOSED, ACCOUNT_OPEN, AMOUNT, CLIENT_ORDER_ID, INSTRUMENT, QUANTITY_LOTS, TERMS
 from domain.wallets import find_wallet, wallet
 
 
 def open_account(s: State) -> None:
     """Admit a new account."""
-    account = s.command[ACCOUNT]
+    account = asked(s, ACCOUNT)
     if account <= s.account_top and s.accounts[account * ACCOUNT_WIDTH + STATUS] != 0:
         refuse(s, rules.ACCOUNT_EXISTS, s.accounts[account * ACCOUNT_WIDTH + STATUS], account)
         return
@@ -46,10 +46,10 @@ def open_account(s: State) -> None:
 
 def change_account(s: State) -> None:
     """Set an account's status, group and limits; a closed account stays closed, and only an empty one closes."""
-    account = s.command[ACCOUNT]
+    account = asked(s, ACCOUNT)
     if not is_known(s, account) or not is_not_closed(s, account):
         return
-    status = s.command[TERMS]
+    status = asked(s, TERMS)
     if status == ACCOUNT_CLOSED:
         observed = s.accounts[account * ACCOUNT_WIDTH + OPEN_ORDERS]
         if observed == 0:
@@ -80,23 +80,23 @@ def lowest_balance(s: State, account: i64) -> i64:
 
 def set_account(s: State, status: i64) -> None:
     """Mutator: an account's status, group and limits from its command row."""
-    account = s.command[ACCOUNT]
+    account = asked(s, ACCOUNT)
     reserve_account(s, account)
     if account > s.account_top:
         s.account_top = account
     place = account * ACCOUNT_WIDTH
     s.accounts[place + STATUS] = status
-    s.accounts[place + GROUP] = s.command[INSTRUMENT]
-    s.accounts[place + OPEN_LIMIT] = s.command[CLIENT_ORDER_ID]
-    s.accounts[place + LOTS_LIMIT] = s.command[QUANTITY_LOTS]
-    s.accounts[place + NOTIONAL_LIMIT] = s.command[AMOUNT]
+    s.accounts[place + GROUP] = asked(s, INSTRUMENT)
+    s.accounts[place + OPEN_LIMIT] = asked(s, CLIENT_ORDER_ID)
+    s.accounts[place + LOTS_LIMIT] = asked(s, QUANTITY_LOTS)
+    s.accounts[place + NOTIONAL_LIMIT] = asked(s, AMOUNT)
 
 
 def deposit(s: State) -> None:
     """Bring an amount in, while the asset's total stays within its bound."""
-    account = s.command[ACCOUNT]
-    asset = s.command[INSTRUMENT]
-    amount = s.command[AMOUNT]
+    account = asked(s, ACCOUNT)
+    asset = asked(s, INSTRUMENT)
+    amount = asked(s, AMOUNT)
     if not is_known(s, account) or not is_not_closed(s, account) or not wallet_fits(s, account, asset):
         return
     total = supply_of(s, asset) + amount
@@ -108,9 +108,9 @@ def deposit(s: State) -> None:
 
 def withdraw(s: State) -> None:
     """Take an available amount out."""
-    account = s.command[ACCOUNT]
-    asset = s.command[INSTRUMENT]
-    amount = s.command[AMOUNT]
+    account = asked(s, ACCOUNT)
+    asset = asked(s, INSTRUMENT)
+    amount = asked(s, AMOUNT)
     if not is_known(s, account) or not is_not_closed(s, account):
         return
     row_of = find_wallet(s, account, asset)

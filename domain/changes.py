@@ -30,7 +30,7 @@ from domain.orders import decrement, reenter, rename
 from domain.refusal import refuse
 from domain.slots import find_client_id, find_number
 from domain.standing import is_known, is_not_closed, may_trade, takes_orders
-from domain.state import State, emit, event_head
+from domain.state import State, asked, emit, event_head
 from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, NEW_CLIENT_ORDER_ID, ORDER, PRICE_TICKS, QUANTITY_LOTS
 from domain.wallets import instrument_of
 
@@ -39,11 +39,11 @@ KEPT_PRIORITY: Final = 512  # bit 9 of word 0
 
 def target(s: State) -> i64:
     """Row of the live order that the command names and its account owns; 0 after a refusal."""
-    account = s.command[ACCOUNT]
+    account = asked(s, ACCOUNT)
     if not is_known(s, account) or not is_not_closed(s, account):
         return 0
-    number = s.command[ORDER]
-    client_id = s.command[CLIENT_ORDER_ID]
+    number = asked(s, ORDER)
+    client_id = asked(s, CLIENT_ORDER_ID)
     order = find_number(s, number) if number != 0 else find_client_id(s, account, client_id)
     if order <= 0 or s.orders[order + OWNER] != account:
         refuse(s, rules.UNKNOWN_ORDER, account, number if number != 0 else client_id)
@@ -64,7 +64,7 @@ def reduce_order(s: State) -> None:
     if order == 0:
         return
     orders = s.orders
-    lots = s.command[QUANTITY_LOTS]
+    lots = asked(s, QUANTITY_LOTS)
     if lots < 1:
         refuse(s, rules.MIN_QUANTITY, 1, lots)
         return
@@ -86,13 +86,13 @@ def replace_order(s: State) -> None:
     if order == 0:
         return
     orders = s.orders
-    client_id = s.command[NEW_CLIENT_ORDER_ID]
+    client_id = asked(s, NEW_CLIENT_ORDER_ID)
     if client_id == orders[order + CLIENT_ID]:
         client_id = 0
     if not is_client_id_free(s, orders[order + OWNER], client_id):
         return
-    asked_price = s.command[PRICE_TICKS]
-    asked_lots = s.command[QUANTITY_LOTS]
+    asked_price = asked(s, PRICE_TICKS)
+    asked_lots = asked(s, QUANTITY_LOTS)
     price_ticks = asked_price if asked_price != 0 else orders[order + PRICE]
     lots = asked_lots if asked_lots != 0 else orders[order + LOTS]
     if price_ticks == orders[order + PRICE] and lots <= orders[order + LOTS]:

@@ -35,14 +35,15 @@ from domain.wallets import find_pair
 
 def new_order(s: State) -> None:
     """Refuse the order, or accept, match and rest it."""
-    command = s.command
-    account = command[ACCOUNT]
-    number = command[INSTRUMENT]
-    terms = command[TERMS]
-    price_ticks = command[PRICE_TICKS]
-    lots = command[QUANTITY_LOTS]
-    budget = command[AMOUNT]
-    client_id = command[CLIENT_ORDER_ID]
+    rows = s.rows
+    row = s.row
+    account = rows[row + ACCOUNT]
+    number = rows[row + INSTRUMENT]
+    terms = rows[row + TERMS]
+    price_ticks = rows[row + PRICE_TICKS]
+    lots = rows[row + QUANTITY_LOTS]
+    budget = rows[row + AMOUNT]
+    client_id = rows[row + CLIENT_ORDER_ID]
     if is_ordinary(s, account, number, terms, price_ticks, lots, budget):
         if not is_client_id_free(s, account, client_id):
             return
@@ -56,18 +57,19 @@ def new_order(s: State) -> None:
         price_ticks = price_at_rest(s, account, book_side, price_ticks, lots, (terms >> 5) & 3)
         if price_ticks == 0:
             return
-    accept(s, account, book_side, price_ticks, lots, terms, client_id, budget, command[EXPIRES_NS])
+    accept(s, account, book_side, price_ticks, lots, terms, client_id, budget, rows[row + EXPIRES_NS])
 
 
 def passes_every_check(s: State) -> bool:
     """Sections 4.1 to 4.5, one check after the other; the first that fails refuses."""
-    command = s.command
-    number = command[INSTRUMENT]
-    account = command[ACCOUNT]
-    terms = command[TERMS]
-    budget = command[AMOUNT]
-    price_ticks = command[PRICE_TICKS]
-    lots = command[QUANTITY_LOTS]
+    rows = s.rows
+    row = s.row
+    number = rows[row + INSTRUMENT]
+    account = rows[row + ACCOUNT]
+    terms = rows[row + TERMS]
+    budget = rows[row + AMOUNT]
+    price_ticks = rows[row + PRICE_TICKS]
+    lots = rows[row + QUANTITY_LOTS]
     if not is_listed(s, number) or not is_known(s, account) or not may_trade(s, account):
         return False
     instrument = number * INSTRUMENT_WIDTH
@@ -87,10 +89,11 @@ def passes_every_check(s: State) -> bool:
 
 def may_enter(s: State, instrument: i64) -> bool:
     """Sections 4.1 to 4.3: what does not depend on price and quantity."""
-    command = s.command
-    account = command[ACCOUNT]
-    terms = command[TERMS]
-    budget = command[AMOUNT]
+    rows = s.rows
+    row = s.row
+    account = rows[row + ACCOUNT]
+    terms = rows[row + TERMS]
+    budget = rows[row + AMOUNT]
     tif = time_in_force(terms)
     is_sell = terms & 1 != 0
     is_market = terms & 2 != 0
@@ -98,10 +101,10 @@ def may_enter(s: State, instrument: i64) -> bool:
         has_wallets(s, account, instrument)
         and takes_orders(s, instrument)
         and takes_kind(s, instrument, is_market, tif)
-        and is_client_id_free(s, account, command[CLIENT_ORDER_ID])
-        and (not is_market or market_makes_sense(s, is_sell, tif, command[PRICE_TICKS], budget))
+        and is_client_id_free(s, account, rows[row + CLIENT_ORDER_ID])
+        and (not is_market or market_makes_sense(s, is_sell, tif, rows[row + PRICE_TICKS], budget))
         and terms_make_sense(s, is_market, is_sell, tif, (terms >> 5) & 3, budget)
-        and is_ahead(s, tif, command[EXPIRES_NS], s.time_ns)
+        and is_ahead(s, tif, rows[row + EXPIRES_NS], s.time_ns)
     )
 
 

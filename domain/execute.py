@@ -14,7 +14,7 @@ from domain.events import COMMAND_REPEATED, EVENT_WORDS
 from domain.instruments import list_instrument, set_instrument_state
 from domain.refusal import refuse
 from domain.room import count_command
-from domain.state import State, emit
+from domain.state import State, asked, emit
 from domain.sweeps import mass_cancel, tick_clock
 from domain.verbs import (
     ACCOUNT,
@@ -38,17 +38,18 @@ from domain.wellformed import WELL_FORMED, malformed_word
 
 
 def execute_command(s: State) -> None:
-    """The command in `s.command` gives at least one event; the first is its outcome (docs/rules.md section 1)."""
+    """The command at work gives at least one event; the first is its outcome (docs/rules.md section 1)."""
     count_command(s)
-    command = s.command
-    wrong = malformed_word(s.word_bounds, command)
+    rows = s.rows
+    row = s.row
+    wrong = malformed_word(s.word_bounds, rows, row)
     if wrong != WELL_FORMED:
-        refuse(s, rules.MALFORMED_FIELD, wrong, command[wrong])
+        refuse(s, rules.MALFORMED_FIELD, wrong, rows[row + wrong])
         return
-    move_time(s, command[RECEIVED_NS])
-    account = command[ACCOUNT]
-    session = command[SESSION]
-    sequence = command[SEQUENCE]
+    move_time(s, rows[row + RECEIVED_NS])
+    account = rows[row + ACCOUNT]
+    session = rows[row + SESSION]
+    sequence = rows[row + SEQUENCE]
     if session > MAX_SESSION:
         refuse(s, rules.TOO_MANY_SESSIONS, MAX_SESSION, session)
         return
@@ -78,7 +79,7 @@ def remember_outcome(s: State, account: i64, session: i64, sequence: i64, outcom
 
 def dispatch(s: State) -> None:
     """Give a well-formed command that was not seen before to its verb."""
-    verb = s.command[VERB]
+    verb = asked(s, VERB)
     if verb == NEW_ORDER:
         new_order(s)
     elif verb == CANCEL_ORDER:

@@ -33,15 +33,15 @@ from domain.events import INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
 from domain.refusal import refuse
 from domain.room import reserve_instrument
 from domain.standing import is_listed, wallet_fits
-from domain.state import State, emit
+from domain.state import State, asked, emit
 from domain.verbs import CLOSED, HALTED, INSTRUMENT, OPEN, PRE_OPEN, TERMS
 from domain.wallets import wallet
 
 
 def list_instrument(s: State) -> None:
     """Admit a new instrument."""
-    number = s.command[INSTRUMENT]
-    quote = (s.command[7] >> 16) & 65535
+    number = asked(s, INSTRUMENT)
+    quote = (asked(s, 7) >> 16) & 65535
     if number <= s.instrument_top and s.instruments[number * INSTRUMENT_WIDTH + STATE] != 0:
         refuse(s, rules.ALREADY_LISTED, s.instruments[number * INSTRUMENT_WIDTH + STATE], number)
         return
@@ -56,15 +56,15 @@ def list_instrument(s: State) -> None:
 
 def add_instrument(s: State) -> None:
     """Mutator: the instrument of a ListInstrument row, in pre-open, and the venue's wallet of its quote asset."""
-    number = s.command[INSTRUMENT]
+    number = asked(s, INSTRUMENT)
     reserve_instrument(s, number)
     if number > s.instrument_top:
         s.instrument_top = number
     place = number * INSTRUMENT_WIDTH
-    assets = s.command[7]
-    band = s.command[10]
-    rates = s.command[13]
-    units = s.command[14]
+    assets = asked(s, 7)
+    band = asked(s, 10)
+    rates = asked(s, 13)
+    units = asked(s, 14)
     instruments = s.instruments
     instruments[place + STATE] = PRE_OPEN
     instruments[place + BASE_ASSET] = assets & 65535
@@ -73,28 +73,28 @@ def add_instrument(s: State) -> None:
     instruments[place + BASE_UNITS] = units >> 31
     instruments[place + BAND_LOW] = band & MAX_PRICE_TICKS
     instruments[place + BAND_HIGH] = band >> 31
-    instruments[place + LOTS_BOUND] = s.command[11]
-    instruments[place + NOTIONAL_BOUND] = s.command[12]
-    instruments[place + VALUE_BOUND] = s.command[12] // (units & MAX_PRICE_TICKS)
+    instruments[place + LOTS_BOUND] = asked(s, 11)
+    instruments[place + NOTIONAL_BOUND] = asked(s, 12)
+    instruments[place + VALUE_BOUND] = asked(s, 12) // (units & MAX_PRICE_TICKS)
     instruments[place + MAKER_RATE] = rates & 1048575
     instruments[place + TAKER_RATE] = rates >> 20
     instruments[place + HIGHER_RATE] = rates & 1048575
     if rates >> 20 > rates & 1048575:
         instruments[place + HIGHER_RATE] = rates >> 20
-    instruments[place + DAY_END] = s.command[15]
-    instruments[place + SYMBOL] = s.command[6]
-    instruments[place + TICK_SIZE] = s.command[8]
-    instruments[place + LOT_SIZE] = s.command[9]
+    instruments[place + DAY_END] = asked(s, 15)
+    instruments[place + SYMBOL] = asked(s, 6)
+    instruments[place + TICK_SIZE] = asked(s, 8)
+    instruments[place + LOT_SIZE] = asked(s, 9)
     instruments[place + SCALES] = assets >> 32
     instruments[place + FEE_WALLET] = wallet(s, 0, (assets >> 16) & 65535)
 
 
 def set_instrument_state(s: State) -> None:
     """Move an instrument between trading states."""
-    number = s.command[INSTRUMENT]
+    number = asked(s, INSTRUMENT)
     if not is_listed(s, number):
         return
-    state = s.command[TERMS]
+    state = asked(s, TERMS)
     previous = s.instruments[number * INSTRUMENT_WIDTH + STATE]
     if not is_transition(previous, state):
         refuse(s, rules.STATE_TRANSITION, previous, state)

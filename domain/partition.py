@@ -15,10 +15,9 @@ from domain.events import EVENT_BYTES, FIRST_CONSEQUENCE
 from domain.execute import execute_command
 from domain.expiries import next_due_ns
 from domain.snapshot import pack, unpack, vectors
-from domain.state import State
+from domain.state import State, told
 from domain.verbs import COMMAND_BYTES
-from domain.warm import AHEAD, warm_commands, warm_events
-from domain.wellformed import load_row
+from domain.warm import read_command, read_event
 
 
 @final
@@ -67,9 +66,7 @@ class Partition:
         row: i64 = 0
         end: i64 = len(batch)
         while row < end:
-            if row % (AHEAD * COMMAND_BYTES) == 0:
-                warm_commands(s, batch, row)
-            load_row(s.command, batch, row)
+            read_command(s, batch, row)
             execute_command(s)
             row += COMMAND_BYTES
         s.event_count += s.emitted
@@ -88,16 +85,12 @@ class Partition:
         end: i64 = len(events)
         last: i64 = len(commands)
         while event < end:
-            if event % (AHEAD * EVENT_BYTES) == 0:
-                warm_events(s, events, event)
-            load_row(s.event, events, event)
-            if s.event[0] & 255 < FIRST_CONSEQUENCE:
+            read_event(s, events, event)
+            if told(s, 0) & 255 < FIRST_CONSEQUENCE:
                 row += COMMAND_BYTES
                 if row >= last:
                     raise ValueError(f"event {event // EVENT_BYTES} has no command: {last // COMMAND_BYTES} were given")
-                if row % (AHEAD * COMMAND_BYTES) == 0:
-                    warm_commands(s, commands, row)
-                load_row(s.command, commands, row)
+                read_command(s, commands, row)
             if row < 0:
                 raise ValueError("the first event is no outcome of a command")
             apply_event(s)

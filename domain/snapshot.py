@@ -15,6 +15,7 @@ from mypy_extensions import i64
 
 from domain.columns import COUNTERS, MAX_PARTITION, PARTITION
 from domain.state import VECTORS, State
+from domain.vectors import words_of
 
 MAGIC: Final = b"OUTCRYSN"
 SNAPSHOT_VERSION: Final = 1
@@ -146,12 +147,7 @@ def check_frame(data: bytes) -> None:
 
 def vector_of(data: bytes, place: i64, words: i64) -> vec[i64]:
     """A vector of *words* words from byte *place*."""
-    vector = vec[i64]([0] * words)
-    k: i64 = 0
-    while k < words:
-        vector[k] = read_i64_le(data, place + k * 8)
-        k += 1
-    return vector
+    return words_of(data, place, place + words * 8)
 
 
 def state_of(read: list[vec[i64]]) -> State:

@@ -22,7 +22,7 @@ from domain.events import EVENT_WORDS
 from domain.index import SMALLEST_INDEX, make_index
 from domain.table import SMALLEST, make
 from domain.vectors import widened
-from domain.verbs import ACCOUNT_OPEN, COMMAND_WORDS
+from domain.verbs import ACCOUNT_OPEN
 from domain.wellformed import bounds
 
 VECTORS: Final = (
@@ -89,12 +89,15 @@ class State:
         self.instrument_top: i64 = 0
         self.incoming: i64 = 0  # the order that is matching now; 0 between commands
         self.accounts[STATUS] = ACCOUNT_OPEN
-        # Not state: the command, event and batch at work, and tables of constants (a literal shifted by a native int is 32-bit C).
+        # Not state: rows read ahead (commands; for apply events too) and where the one at work begins, the events emitted,
+        # and tables of constants (a literal shifted by a native int is 32-bit C).
         self.events: vec[i64] = vec[i64]([0] * (1024 * EVENT_WORDS))
         self.emitted: i64 = 0
         self.seen: i64 = 0  # what reading ahead read: kept so that no compiler leaves it out
-        self.command: vec[i64] = vec[i64]([0] * COMMAND_WORDS)
-        self.event: vec[i64] = vec[i64]([0] * EVENT_WORDS)
+        self.rows: vec[i64] = vec[i64]()
+        self.row: i64 = 0
+        self.event_rows: vec[i64] = vec[i64]()
+        self.event_row: i64 = 0
         self.word_bounds: vec[i64] = bounds()
         self.bit: vec[i64] = vec[i64]([0] * 32)
         self.bit_place: vec[i64] = vec[i64]([0] * 37)
@@ -105,6 +108,18 @@ class State:
             self.bit_place[power % 37] = place
             power *= 2
             place += 1
+
+
+def asked(s: State, word: i64) -> i64:
+    """A word of the command at work."""
+    place = s.row + word
+    return s.rows[place]
+
+
+def told(s: State, word: i64) -> i64:
+    """A word of the event that is folded."""
+    place = s.event_row + word
+    return s.event_rows[place]
 
 
 def emit(s: State, head: i64, a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64) -> None:

@@ -10,7 +10,7 @@ from domain.expiries import next_due_ns, next_due_order
 from domain.ladder import best_level, best_rank
 from domain.matching import remove
 from domain.standing import is_known, is_listed, is_not_closed
-from domain.state import State, emit
+from domain.state import State, asked, emit
 from domain.verbs import ACCOUNT, ANY_SIDE, INSTRUMENT, ONLY_BUYS, ONLY_SELLS, TERMS
 
 
@@ -28,9 +28,9 @@ def sum_up(s: State, outcome: i64, count: i64, more: bool) -> None:
 
 def mass_cancel(s: State) -> None:
     """Cancel an account's live orders, or all of an instrument."""
-    account = s.command[ACCOUNT]
-    number = s.command[INSTRUMENT]
-    scope = s.command[TERMS]
+    account = asked(s, ACCOUNT)
+    number = asked(s, INSTRUMENT)
+    scope = asked(s, TERMS)
     if number != 0 and not is_listed(s, number):
         return
     if account == 0:

@@ -1,8 +1,8 @@
-"""How a vector grows: doubled, so that growth is rare and at the same place in every run."""
+"""How a vector grows: doubled, so that growth is rare and at the same place in every run; and how bytes become one."""
 
 from __future__ import annotations
 
-from librt.vecs import vec
+from librt.vecs import extend, vec
 from mypy_extensions import i64
 
 
@@ -11,12 +11,18 @@ def widened(vector: vec[i64], words: i64) -> vec[i64]:
     size = i64(len(vector))
     if size >= words:
         return vector
-    target: i64 = size if size > 0 else 64
+    if size == 0:
+        size = 64
+    target = size
     while target < words:
         target *= 2
-    bigger = vec[i64]([0] * target)
-    k: i64 = 0
-    while k < size:
-        bigger[k] = vector[k]
-        k += 1
+    bigger = extend(vec[i64](capacity=target), vector)
+    zeros = vec[i64]([0] * size)
+    while i64(len(bigger)) < target:
+        bigger = extend(bigger, zeros)
     return bigger
+
+
+def words_of(data: bytes, first: i64, end: i64) -> vec[i64]:
+    """The int64 words of bytes *first* to *end* (or to the last, when there are fewer), whose number is a multiple of 8."""
+    return extend(vec[i64](), memoryview(data)[first:end].cast("q"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64
 
@@ -24,59 +23,83 @@ from domain.columns import (
     RECEIVING_WALLET,
     RESERVED,
     SLOT_MASK,
-    STATUS,
 )
-from domain.events import EVENT_BYTES, ORDER_CANCELLED, TRADE_EXECUTED
-from domain.index import ROW_BITS, mask_of, row_at
+from domain.events import EVENT_BYTES, EVENT_WORDS, ORDER_CANCELLED, TRADE_EXECUTED
+from domain.index import ROW_BITS, ROW_MASK, mask_of
 from domain.state import State
 from domain.table import mix
-from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, COMMAND_BYTES
+from domain.vectors import words_of
+from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, COMMAND_BYTES, COMMAND_WORDS
 
 AHEAD: Final = 64
 
 
-def warm_commands(s: State, commands: bytes, row: i64) -> None:
-    """Look at what the next AHEAD commands from byte *row* will touch: the account, its wallets and list, the order they name."""
-    end: i64 = len(commands)
-    if row + AHEAD * COMMAND_BYTES < end:
-        end = row + AHEAD * COMMAND_BYTES
-    index = s.client_ids
+def read_command(s: State, commands: bytes, row: i64) -> None:
+    """Go on to the command at byte *row*, the one after the last or the first: AHEAD of them are read at a time."""
+    if row % (AHEAD * COMMAND_BYTES) == 0:
+        s.rows = words_of(commands, row, row + AHEAD * COMMAND_BYTES)
+        s.row = 0
+        warm_ids(s, s.rows, s.client_ids)
+        warm_accounts(s, s.rows)
+    else:
+        s.row += COMMAND_WORDS
+
+
+def read_event(s: State, events: bytes, row: i64) -> None:
+    """Go on to the event at byte *row*, as read_command does."""
+    if row % (AHEAD * EVENT_BYTES) == 0:
+        s.event_rows = words_of(events, row, row + AHEAD * EVENT_BYTES)
+        s.event_row = 0
+        warm_orders(s, s.event_rows)
+    else:
+        s.event_row += EVENT_WORDS
+
+
+def warm_ids(s: State, rows: vec[i64], index: vec[i64]) -> None:
+    """Look at the index where the commands' client order ids are or will be, and at the orders they name."""
     orders = s.orders
+    mask = mask_of(index)
     seen: i64 = 0
-    while row < end:
-        account = read_i64_le(commands, row + ACCOUNT * 8)
-        hashed = mix(account, read_i64_le(commands, row + CLIENT_ORDER_ID * 8))
-        place = hashed & mask_of(index)
-        if index[place] >> ROW_BITS == hashed:
-            seen ^= look_at_order(orders, row_at(index, place))
-        seen ^= look_at_account(s, orders, account)
-        row += COMMAND_BYTES
+    row: i64 = 0
+    while row < i64(len(rows)):
+        hashed = mix(rows[row + ACCOUNT], rows[row + CLIENT_ORDER_ID])
+        entry = index[hashed & mask]
+        if entry >> ROW_BITS == hashed:
+            seen ^= look_at_order(orders, entry & ROW_MASK)
+        row += COMMAND_WORDS
     s.seen ^= seen
 
 
-def warm_events(s: State, events: bytes, event: i64) -> None:
-    """Look at the orders that the next AHEAD events from byte *event* name."""
-    end: i64 = len(events)
-    if event + AHEAD * EVENT_BYTES < end:
-        end = event + AHEAD * EVENT_BYTES
-    orders = s.orders
-    seen: i64 = 0
-    while event < end:
-        kind = read_i64_le(events, event) & 255
-        order = (read_i64_le(events, event + 8) & SLOT_MASK) * ORDER_WIDTH
-        if (kind == TRADE_EXECUTED or kind == ORDER_CANCELLED) and order < i64(len(orders)):
-            seen ^= look_at_order(orders, order) ^ s.wallets[orders[order + RECEIVING_WALLET] + RESERVED]
-        event += EVENT_BYTES
-    s.seen ^= seen
-
-
-def look_at_account(s: State, orders: vec[i64], account: i64) -> i64:
-    """The account's row, its first wallets and the head of its list."""
-    if account <= 0 or account >= i64(len(s.accounts)) // ACCOUNT_WIDTH:
-        return 0
-    row = account * ACCOUNT_WIDTH
+def warm_accounts(s: State, rows: vec[i64]) -> None:
+    """Look at the commands' accounts, their wallets and lists."""
     accounts = s.accounts
-    return accounts[row + STATUS] ^ s.wallets[accounts[row + FIRST_WALLET] + RESERVED] ^ orders[accounts[row + NEWEST] + NEWER]
+    wallets = s.wallets
+    orders = s.orders
+    top = i64(len(accounts)) // ACCOUNT_WIDTH
+    seen: i64 = 0
+    row: i64 = 0
+    while row < i64(len(rows)):
+        account = rows[row + ACCOUNT]
+        if 0 < account < top:
+            place = account * ACCOUNT_WIDTH
+            seen ^= wallets[accounts[place + FIRST_WALLET] + RESERVED] ^ orders[accounts[place + NEWEST] + NEWER]
+        row += COMMAND_WORDS
+    s.seen ^= seen
+
+
+def warm_orders(s: State, rows: vec[i64]) -> None:
+    """Look at the orders that the events name."""
+    orders = s.orders
+    wallets = s.wallets
+    seen: i64 = 0
+    row: i64 = 0
+    while row < i64(len(rows)):
+        kind = rows[row] & 255
+        order = (rows[row + 1] & SLOT_MASK) * ORDER_WIDTH
+        if (kind == TRADE_EXECUTED or kind == ORDER_CANCELLED) and order < i64(len(orders)):
+            seen ^= look_at_order(orders, order) ^ wallets[orders[order + RECEIVING_WALLET] + RESERVED]
+        row += EVENT_WORDS
+    s.seen ^= seen
 
 
 def look_at_order(orders: vec[i64], order: i64) -> i64:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from librt.strings import read_i64_le
 from librt.vecs import vec
 from mypy_extensions import i64
 
@@ -19,13 +18,13 @@ from domain.columns import (
     MAX_QUANTITY_LOTS,
     MAX_TIME_NS,
 )
+from domain.vectors import words_of
 from domain.verbs import (
     ACCOUNT,
     AMOUNT,
     CANCEL_ORDER,
     CHANGE_ACCOUNT,
     CLIENT_ORDER_ID,
-    COMMAND_BYTES,
     COMMAND_WORDS,
     EXPIRES_NS,
     GTD,
@@ -85,26 +84,17 @@ def bounds() -> vec[i64]:
     return table
 
 
-def load_row(row: vec[i64], data: bytes, place: i64) -> None:
-    """Read as many little-endian words as *row* has from byte *place*."""
-    words = i64(len(row))
-    k: i64 = 0
-    while k < words:
-        row[k] = read_i64_le(data, place + k * 8)
-        k += 1
-
-
-def malformed_word(table: vec[i64], command: vec[i64]) -> i64:
-    """The first word that is wrong, or WELL_FORMED. *table* is what `bounds` returned."""
-    verb = command[VERB]
-    if verb == NEW_ORDER and is_plain_order(command):
+def malformed_word(table: vec[i64], rows: vec[i64], row: i64) -> i64:
+    """The first word that is wrong in the command at *row*, or WELL_FORMED. *table* is what `bounds` returned."""
+    verb = rows[row + VERB]
+    if verb == NEW_ORDER and is_plain_order(rows, row):
         return WELL_FORMED
     if verb <= 0 or verb > TICK_CLOCK:
         return VERB
-    first = wrong_relation(command, verb)
+    first = wrong_relation(rows, row, verb)
     column: i64 = 0
     while column < first:
-        value = command[column]
+        value = rows[row + column]
         place = (verb * COMMAND_WORDS + column) * 2
         if value < table[place] or value > table[place + 1]:
             return column
@@ -115,37 +105,35 @@ def malformed_word(table: vec[i64], command: vec[i64]) -> i64:
 def malformed_rows(commands: bytes) -> list[tuple[int, int]]:
     """(row, first wrong word) of every malformed row of a batch, ascending; [] is the usual answer."""
     table = bounds()
-    command = vec[i64]([0] * COMMAND_WORDS)
+    rows = words_of(commands, 0, len(commands))
     found: list[tuple[int, int]] = []
-    place: i64 = 0
-    end: i64 = len(commands)
-    while place < end:
-        load_row(command, commands, place)
-        wrong = malformed_word(table, command)
+    row: i64 = 0
+    while row < i64(len(rows)):
+        wrong = malformed_word(table, rows, row)
         if wrong != WELL_FORMED:
-            found.append((place // COMMAND_BYTES, wrong))
-        place += COMMAND_BYTES
+            found.append((row // COMMAND_WORDS, wrong))
+        row += COMMAND_WORDS
     return found
 
 
-def is_plain_order(command: vec[i64]) -> bool:
+def is_plain_order(rows: vec[i64], row: i64) -> bool:
     """Surely a well-formed NewOrder? The short form of the same rules, for the row that is almost every row."""
-    received_ns = command[RECEIVED_NS]
-    session = command[SESSION]
-    sequence = command[SEQUENCE]
-    price_ticks = command[PRICE_TICKS]
-    lots = command[QUANTITY_LOTS]
-    amount = command[AMOUNT]
-    terms = command[TERMS]
-    none = command[ORDER] | command[EXPIRES_NS]
-    none |= command[NEW_CLIENT_ORDER_ID] | command[14] | command[15]
-    signs = received_ns | session | sequence | price_ticks | lots | amount | terms | command[CLIENT_ORDER_ID]
+    received_ns = rows[row + RECEIVED_NS]
+    session = rows[row + SESSION]
+    sequence = rows[row + SEQUENCE]
+    price_ticks = rows[row + PRICE_TICKS]
+    lots = rows[row + QUANTITY_LOTS]
+    amount = rows[row + AMOUNT]
+    terms = rows[row + TERMS]
+    none = rows[row + ORDER] | rows[row + EXPIRES_NS]
+    none |= rows[row + NEW_CLIENT_ORDER_ID] | rows[row + 14] | rows[row + 15]
+    signs = received_ns | session | sequence | price_ticks | lots | amount | terms | rows[row + CLIENT_ORDER_ID]
     return (
         none == 0
         and signs >= 0
         and (sequence > 0 or session == 0)
-        and command[ACCOUNT] > 0
-        and command[INSTRUMENT] > 0
+        and rows[row + ACCOUNT] > 0
+        and rows[row + INSTRUMENT] > 0
         and received_ns <= MAX_TIME_NS
         and price_ticks <= MAX_PRICE_TICKS
         and lots <= MAX_QUANTITY_LOTS
@@ -160,21 +148,21 @@ def are_order_terms(terms: i64) -> bool:
     return 0 <= terms < 1024 and (terms >> 2) & 7 <= 4 and (terms >> 5) & 3 <= 2 and (terms >> 7) & 7 <= 4
 
 
-def wrong_relation(command: vec[i64], verb: i64) -> i64:
+def wrong_relation(rows: vec[i64], row: i64, verb: i64) -> i64:
     """The first word that is wrong by its enumeration or against other words, or WELL_FORMED."""
-    if command[SESSION] > 0 and command[SEQUENCE] == 0:
+    if rows[row + SESSION] > 0 and rows[row + SEQUENCE] == 0:
         return SEQUENCE
-    terms = command[TERMS]
+    terms = rows[row + TERMS]
     if verb == NEW_ORDER:
         if not are_order_terms(terms):
             return TERMS
-        if ((terms >> 2) & 7 == GTD) != (command[EXPIRES_NS] != 0):
+        if ((terms >> 2) & 7 == GTD) != (rows[row + EXPIRES_NS] != 0):
             return EXPIRES_NS
     elif verb == CANCEL_ORDER or verb == REDUCE_ORDER or verb == REPLACE_ORDER:
-        if (command[CLIENT_ORDER_ID] == 0) == (command[ORDER] == 0):
+        if (rows[row + CLIENT_ORDER_ID] == 0) == (rows[row + ORDER] == 0):
             return ORDER
     elif verb == MASS_CANCEL:
-        if command[ACCOUNT] == 0 and command[INSTRUMENT] == 0:
+        if rows[row + ACCOUNT] == 0 and rows[row + INSTRUMENT] == 0:
             return INSTRUMENT
         if terms == 3:
             return TERMS
@@ -185,27 +173,27 @@ def wrong_relation(command: vec[i64], verb: i64) -> i64:
         if not 1 <= terms <= 3:
             return TERMS
     elif verb == LIST_INSTRUMENT:
-        return wrong_listing(command)
+        return wrong_listing(rows, row)
     return WELL_FORMED
 
 
-def wrong_listing(command: vec[i64]) -> i64:
+def wrong_listing(rows: vec[i64], row: i64) -> i64:
     """The first packed or related word of a ListInstrument that is wrong, or WELL_FORMED."""
-    if not is_symbol(command[6]):
+    if not is_symbol(rows[row + 6]):
         return 6
-    assets = command[7]
+    assets = rows[row + 7]
     base, quote, base_scale, quote_scale = assets & 65535, (assets >> 16) & 65535, (assets >> 32) & 255, assets >> 40
     if assets < 0 or base == 0 or quote == 0 or base == quote or base_scale > 18 or quote_scale > 18:
         return 7
-    band = command[10]
+    band = rows[row + 10]
     low = band & MAX_PRICE_TICKS
     if band < 0 or low < 1 or low > band >> 31 or band >> 31 > MAX_PRICE_TICKS:
         return 10
-    units = command[14]
-    lots = command[11]
+    units = rows[row + 14]
+    lots = rows[row + 11]
     if units > 0 and 0 < lots <= MAX_QUANTITY_LOTS and (units >> 31) <= MAX_PRICE_TICKS and lots * (units >> 31) > MAX_BALANCE:
         return 11
-    rates = command[13]
+    rates = rows[row + 13]
     if rates < 0 or rates & 1048575 > MAX_FEE_RATE or rates >> 20 > MAX_FEE_RATE:
         return 13
     if units < 0 or units & MAX_PRICE_TICKS == 0 or units >> 31 == 0 or units >> 31 > MAX_PRICE_TICKS:
