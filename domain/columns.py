@@ -30,6 +30,7 @@ RESERVE_EVERY: Final = 64  # commands for which the vectors make room at a time
 SESSION_WINDOW: Final = 1_024
 ID_WINDOW: Final = 65_536
 assert SESSION_WINDOW & (SESSION_WINDOW - 1) == 0, "a power of two, so that a sequence finds its place by a mask"
+assert RESERVE_EVERY & (RESERVE_EVERY - 1) == 0, "a power of two, so that it is seen by a mask"
 MAX_PROBE: Final = 128
 assert MAX_PRICE_TICKS * MAX_QUANTITY_LOTS < 2**63, "value in ticks x lots fits before it is compared with its bound"
 assert MAX_NOTIONAL * MAX_FEE_RATE < 2**63 and MAX_NOTIONAL * (FEE_UNIT + MAX_FEE_RATE) < 2**63, "fees and affordable lots fit"

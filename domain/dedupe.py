@@ -15,10 +15,10 @@ from domain.table import delete, get, probe, put
 
 def last_sequence(s: State, session: i64) -> i64:
     """Last sequence of a session, 0 when it has none."""
-    row = session * SESSION_WIDTH
-    if row >= i64(len(s.sessions)):
+    place = session * SESSION_WIDTH + LAST_SEQUENCE
+    if place >= i64(len(s.sessions)):
         return 0
-    return s.sessions[row + LAST_SEQUENCE]
+    return s.sessions[place]
 
 
 def seen(s: State, account: i64, session: i64, sequence: i64) -> bool:
@@ -57,15 +57,16 @@ def remember(s: State, account: i64, session: i64, sequence: i64, kind: i64, det
 def remember_sequence(s: State, session: i64, sequence: i64, kind: i64, detail: i64) -> None:
     """Raise the session's sequence; its outcome replaces the one of SESSION_WINDOW numbers ago."""
     row = session * SESSION_WIDTH
-    if row >= i64(len(s.sessions)) or s.sessions[row + OUTCOMES] == 0:
+    ring = row + OUTCOMES
+    if ring >= i64(len(s.sessions)) or s.sessions[ring] == 0:
         reserve_session(s, session)
-        s.sessions[row + OUTCOMES] = s.session_top * SESSION_WINDOW * OUTCOME_WIDTH + 1
+        s.sessions[ring] = s.session_top * SESSION_WINDOW * OUTCOME_WIDTH + 1
         s.session_top += 1
     sessions = s.sessions
     outcomes = s.outcomes
     assert sequence > sessions[row + LAST_SEQUENCE], "a session's sequence rises"
     sessions[row + LAST_SEQUENCE] = sequence
-    place = sessions[row + OUTCOMES] - 1 + (sequence & (SESSION_WINDOW - 1)) * OUTCOME_WIDTH
+    place = sessions[ring] - 1 + (sequence & (SESSION_WINDOW - 1)) * OUTCOME_WIDTH
     outcomes[place] = sequence
     outcomes[place + 1] = kind
     outcomes[place + 2] = detail

@@ -74,7 +74,9 @@ def move_time(s: State, received_ns: i64) -> None:
 
 def remember_outcome(s: State, account: i64, session: i64, sequence: i64, outcome: i64) -> None:
     """Keep the kind and first column of the event at *outcome* for a repeat of this command."""
-    remember(s, account, session, sequence, s.events[outcome * EVENT_WORDS] & 255, s.events[outcome * EVENT_WORDS + 1])
+    kind = outcome * EVENT_WORDS
+    detail = kind + 1
+    remember(s, account, session, sequence, s.events[kind] & 255, s.events[detail])
 
 
 def dispatch(s: State) -> None:
