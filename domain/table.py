@@ -59,6 +59,11 @@ def probe(table: vec[i64], first: i64, second: i64) -> i64:
     return -1
 
 
+def home(table: vec[i64], first: i64, second: i64) -> i64:
+    """Row at which the search for a key begins."""
+    return ((mix(first, second) & table[MASK]) + 1) * TABLE_WIDTH
+
+
 def get(table: vec[i64], first: i64, second: i64) -> i64:
     """The value of the key, 0 when it has none."""
     row = probe(table, first, second)

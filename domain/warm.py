@@ -14,24 +14,39 @@ from mypy_extensions import i64
 
 from domain.columns import (
     ACCOUNT_WIDTH,
+    BEST_LEVEL,
     EARLIER,
     FIRST_WALLET,
+    HEAD,
+    HIGHER_RATE,
+    INSTRUMENT_WIDTH,
+    LEVEL_WIDTH,
+    MAKER_RATE,
+    MAX_PRICE_TICKS,
+    NEAR_PAGE,
+    NEAR_ROW,
     NEWER,
     NEWEST,
     OLDER,
+    ORDER_TERMS,
     ORDER_WIDTH,
+    PAGE_LEVELS,
     RECEIVING_WALLET,
     RESERVED,
+    SIDE_WIDTH,
     SLOT_MASK,
+    STATE,
 )
 from domain.events import EVENT_BYTES, EVENT_WORDS, ORDER_CANCELLED, TRADE_EXECUTED
 from domain.index import ROW_BITS, ROW_MASK, mask_of
+from domain.pages import near, node_key, rank_of
 from domain.state import State
-from domain.table import mix
+from domain.table import home, mix
 from domain.vectors import words_of
-from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, COMMAND_BYTES, COMMAND_WORDS
+from domain.verbs import ACCOUNT, CLIENT_ORDER_ID, COMMAND_BYTES, COMMAND_WORDS, INSTRUMENT, PRICE_TICKS, TERMS
 
 AHEAD: Final = 64
+FEW_BOOKS: Final = 64  # so many stay in the cache by themselves
 
 
 def read_command(s: State, commands: bytes, row: i64) -> None:
@@ -41,6 +56,10 @@ def read_command(s: State, commands: bytes, row: i64) -> None:
         s.row = 0
         warm_ids(s, s.rows, s.client_ids)
         warm_accounts(s, s.rows)
+        if s.instrument_top > FEW_BOOKS:
+            warm_books(s, s.rows)
+            warm_makers(s, s.rows, s.pages)
+            warm_pages(s, s.rows, s.pages)
     else:
         s.row += COMMAND_WORDS
 
@@ -83,6 +102,62 @@ def warm_accounts(s: State, rows: vec[i64]) -> None:
         if 0 < account < top:
             place = account * ACCOUNT_WIDTH
             seen ^= wallets[accounts[place + FIRST_WALLET] + RESERVED] ^ orders[accounts[place + NEWEST] + NEWER]
+        row += COMMAND_WORDS
+    s.seen ^= seen
+
+
+def warm_books(s: State, rows: vec[i64]) -> None:
+    """Look at the commands' instruments and at both sides of their books."""
+    instruments = s.instruments
+    sides = s.sides
+    seen: i64 = 0
+    row: i64 = 0
+    while row < i64(len(rows)):
+        number = rows[row + INSTRUMENT]
+        if 0 < number <= s.instrument_top:
+            place = number * INSTRUMENT_WIDTH
+            seen ^= instruments[place + STATE] ^ instruments[place + MAKER_RATE] ^ instruments[place + HIGHER_RATE]
+            place = number * 2 * SIDE_WIDTH
+            seen ^= sides[place] ^ sides[place + 8] ^ sides[place + 16] ^ sides[place + 24]
+        row += COMMAND_WORDS
+    s.seen ^= seen
+
+
+def warm_makers(s: State, rows: vec[i64], pages: vec[i64]) -> None:
+    """Look at the orders that the commands meet first."""
+    orders = s.orders
+    sides = s.sides
+    seen: i64 = 0
+    row: i64 = 0
+    while row < i64(len(rows)):
+        number = rows[row + INSTRUMENT]
+        if 0 < number <= s.instrument_top:
+            other = number * 2 + 1 - (rows[row + TERMS] & 1)
+            seen ^= orders[pages[sides[other * SIDE_WIDTH + BEST_LEVEL] + HEAD] + ORDER_TERMS]
+        row += COMMAND_WORDS
+    s.seen ^= seen
+
+
+def warm_pages(s: State, rows: vec[i64], pages: vec[i64]) -> None:
+    """Look at where the commands' prices are or will be: a page of the book, or its places in the tables of pages and nodes."""
+    index = s.page_index
+    nodes = s.nodes
+    sides = s.sides
+    seen: i64 = 0
+    row: i64 = 0
+    while row < i64(len(rows)):
+        number = rows[row + INSTRUMENT]
+        if 0 < number <= s.instrument_top:
+            book_side = number * 2 + (rows[row + TERMS] & 1)
+            rank = rank_of(book_side, rows[row + PRICE_TICKS]) & MAX_PRICE_TICKS
+            page = rank >> 5
+            seen ^= nodes[home(nodes, node_key(book_side, 1), page >> 5)]
+            place = near(book_side, page)
+            if sides[place + NEAR_PAGE] == page + 1:
+                level = sides[place + NEAR_ROW] + PAGE_LEVELS + (rank & 31) * LEVEL_WIDTH
+                seen ^= pages[level] ^ pages[sides[place + NEAR_ROW]]
+            else:
+                seen ^= index[home(index, book_side, page)]
         row += COMMAND_WORDS
     s.seen ^= seen
 
