@@ -1,0 +1,13 @@
+"""What is put on record without changing anything: an input's record that nobody could read (docs/rules.md 9)."""
+
+from __future__ import annotations
+
+from domain.events import RECORD_UNREADABLE
+from domain.state import State, emit
+from domain.verbs import AMOUNT, INSTRUMENT, ORDER, TERMS
+
+
+def note_unreadable(s: State) -> None:
+    """Say where the record stands and what was wrong with it."""
+    command = s.command
+    emit(s, RECORD_UNREADABLE, command[TERMS], command[INSTRUMENT], command[AMOUNT], command[ORDER], 0, 0, 0)
