@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 def settings_of(folder: Path | None) -> Settings:
     """The settings of this process, with *folder* as the store when one is named. Raises BadSettings, OSError."""
     import os
-    from dataclasses import replace
 
     from adapters.settings import load
 
-    settings = load(os.environ)
-    return settings if folder is None else replace(settings, store=folder)
+    return load(os.environ, store=folder)
 
 
 store = click.option(
