@@ -1,0 +1,28 @@
+"""How a stack can fail. The sentence says which server, and what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TAIL_LINES = 15
+
+
+class StackFailed(OSError):
+    """A server could not be had, started, reached or stopped. Mend what the sentence says, then `outcry stack up` again."""
+
+
+class NotInstalled(StackFailed):
+    """A program is missing and could not be installed from here: which, and the command that installs it."""
+
+
+class BadStack(ValueError):
+    """A stack that cannot be: what was asked for, what lies in the folder, and what would be right."""
+
+
+def with_log(sentence: str, log: Path) -> StackFailed:
+    """*sentence* with the last lines that the server wrote."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+    except OSError:
+        lines = []
+    return StackFailed("\n".join([f"{sentence}; its log {log} ends:" if lines else f"{sentence}; its log {log} is empty", *lines]))

@@ -1,0 +1,229 @@
+"""A stack: the servers that Outcry runs on, in one folder of one machine.
+
+What it is made of stands in the folder, so that any process can pick it up.
+
+    stack = Stack(folder, standby=True)
+    stack.up()                        # makes it, or starts what is not running; returns when everything serves
+    psycopg.connect(stack.postgres_dsn())
+    stack.servers["postgres"].kill()  # SIGKILL
+    stack.up()                        # and it is back
+    stack.down()
+"""
+
+from __future__ import annotations
+
+import fcntl
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from psycopg.conninfo import make_conninfo
+
+from adapters.stack import loopback
+from adapters.stack.errors import BadStack
+from adapters.stack.postgres import DATABASE, ROLES, WRITER, Postgres
+from adapters.stack.server import Server
+
+FILE: Final = "stack.json"
+SETTINGS_FILE: Final = "settings.toml"
+PASSWORDS: Final = "passwords"
+PRIMARY: Final = "postgres"
+STANDBY: Final = "standby"
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """What a stack is made of: see Stack."""
+
+    kafka_nodes: int = 1
+    standby: bool = False
+    synchronous: bool = False
+    partitions: int = 1
+    kafka: bool = True
+    postgres: bool = True
+    kafka_heap_mb: int = 384
+
+
+class State(msgspec.Struct):
+    """What must be remembered between two processes: all of it is in the folder's stack.json."""
+
+    shape: Shape
+    primary: str = PRIMARY
+    ports: dict[str, int] = {}
+
+
+class Stack:
+    """The servers in *folder*: PostgreSQL, a standby of it when asked for, Kafka.
+
+    kafka_nodes    one, or three of which one may die
+    standby        a second PostgreSQL that streams from the first
+    synchronous    the primary acknowledges a commit only when the standby has it
+    partitions     trading partitions, numbered from 1
+    kafka, postgres  whether to have it at all
+    kafka_heap_mb  memory of each Kafka node's heap
+    servers        by name: "postgres", "standby", "kafka-1", ...; each with pid, port, log, start(), stop(), kill(signal), alive(), ready()
+    Raises BadStack when the folder holds a stack of another shape.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kafka_nodes: int = 1,
+        standby: bool = False,
+        synchronous: bool = False,
+        partitions: int = 1,
+        kafka: bool = True,
+        postgres: bool = True,
+        kafka_heap_mb: int = 384,
+    ) -> None:
+        if synchronous and not standby:
+            raise BadStack("synchronous commits need a standby that has them; right would be standby and synchronous")
+        self.folder = folder.resolve()
+        self.shape = Shape(kafka_nodes, standby, synchronous, partitions, kafka, postgres, kafka_heap_mb)
+        self._passwords: dict[str, str] = {}
+        self._state = self._load()
+        self.servers: Mapping[str, Server] = self._servers()
+
+    @classmethod
+    def open(cls, folder: Path) -> Stack:
+        """The stack that lies in *folder*. Raises BadStack when there is none."""
+        try:
+            state = msgspec.json.decode((folder / FILE).read_bytes(), type=State)
+        except FileNotFoundError:
+            raise BadStack(f"no stack in {folder}; make one with `outcry stack up`, or name its folder with --stack") from None
+        return cls(folder, **msgspec.structs.asdict(state.shape))
+
+    def up(self) -> None:
+        """Install what is missing, start what does not run, return when all of it serves. Raises StackFailed, BadStack."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            self._state = self._load()
+            self._choose_ports()
+            self._keep_passwords()
+            self._save()
+            if self.shape.postgres:
+                self._start_postgres()
+
+    def down(self) -> None:
+        """Stop what this stack started; its data stays. Raises StackFailed."""
+        with self._locked():
+            for server in self.servers.values():
+                server.stop()
+
+    def promote(self) -> None:
+        """Make the standby the primary. The old primary must be gone: `up` brings it back as a standby. Raises StackFailed, BadStack."""
+        with self._locked():
+            old, new = self.postgres, self._other_postgres()
+            if old.alive():
+                raise BadStack(f"{old.name} still runs: two primaries would both take writes; stop or kill it first")
+            new.promote()
+            self._state.primary = new.name
+            self._save()
+
+    @property
+    def postgres(self) -> Postgres:
+        """The primary."""
+        return self._postgres(self._state.primary)
+
+    def postgres_dsn(self, role: str = WRITER, database: str = DATABASE) -> str:
+        """How to connect to the primary as *role*, whichever of two servers it is by then."""
+        if not self.shape.standby:
+            return self.postgres.dsn(role, self._passfile, database)
+        both = [self.postgres, self._other_postgres()]
+        return make_conninfo(
+            self.postgres.dsn(role, self._passfile, database),
+            host=",".join(loopback.HOST for _ in both),
+            port=",".join(str(server.port) for server in both),
+            target_session_attrs="read-write",
+        )
+
+    def standby_dsn(self, role: str = WRITER, database: str = DATABASE) -> str:
+        """How to connect to the standby, which answers questions only."""
+        return self._other_postgres().dsn(role, self._passfile, database)
+
+    @property
+    def _passfile(self) -> Path:
+        return self.folder / PASSWORDS
+
+    def _postgres(self, name: str) -> Postgres:
+        found = self.servers[name]
+        assert isinstance(found, Postgres), f"{name} is a PostgreSQL server"
+        return found
+
+    def _other_postgres(self) -> Postgres:
+        if not self.shape.standby:
+            raise BadStack(f"the stack in {self.folder} has no standby; add one with `outcry stack up --standby`")
+        return self._postgres(STANDBY if self._state.primary == PRIMARY else PRIMARY)
+
+    def _servers(self) -> dict[str, Server]:
+        servers: dict[str, Server] = {}
+        if self.shape.postgres:
+            for name in dict.fromkeys((self._state.primary, *((PRIMARY, STANDBY) if self.shape.standby else ()))):
+                servers[name] = Postgres(name, self.folder / name, self._state.ports.get(name, 0), passwords=self._passwords)
+        return servers
+
+    def _start_postgres(self) -> None:
+        """The primary first: a standby is a copy of it. Raises StackFailed."""
+        primary = self.postgres
+        primary.follows = None
+        others = [server for server in self.servers.values() if isinstance(server, Postgres) and server is not primary]
+        primary.synchronous = [server.name for server in others] if self.shape.synchronous else []
+        if primary.alive():
+            primary.reload()
+        primary.start()
+        primary.provision([server.name for server in others])
+        for server in others:
+            server.follows = primary
+            server.start()
+            primary.wait_streamed_by(server)
+
+    def _choose_ports(self) -> None:
+        """A port for every server that has none. Where nothing runs, taken ones are replaced too. Raises StackFailed."""
+        ports, idle = self._state.ports, not any(server.alive() for server in self.servers.values())
+        for name, server in self.servers.items():
+            if name not in ports or (idle and not loopback.is_free(ports[name])):
+                ports[name] = loopback.free_port(ports.values())
+            server.port = ports[name]
+
+    def _keep_passwords(self) -> None:
+        """Passwords of the roles, made once, in a file of libpq's form that only we can read."""
+        if not self._passfile.exists():
+            new = self._passfile.with_suffix(".new")
+            new.touch(0o600)
+            new.write_text("".join(f"*:*:*:{role}:{secrets.token_urlsafe(24)}\n" for role in ROLES))
+            new.replace(self._passfile)
+        lines = (line.split(":") for line in self._passfile.read_text().splitlines())
+        self._passwords |= {fields[3]: fields[4] for fields in lines}
+
+    def _load(self) -> State:
+        """What the folder remembers, with what is asked for now added to it. Raises BadStack when both cannot be."""
+        asked = self.shape
+        try:
+            state = msgspec.json.decode((self.folder / FILE).read_bytes(), type=State)
+        except FileNotFoundError:
+            return State(asked)
+        kept = state.shape
+        for key in ("partitions", *(("kafka_nodes",) if kept.kafka and asked.kafka else ())):
+            if getattr(kept, key) != getattr(asked, key):
+                raise BadStack(
+                    f"the stack in {self.folder} was made with {key} = {getattr(kept, key)}, asked for are {getattr(asked, key)}; "
+                    "right would be that number, or another folder"
+                )
+        added = {key: getattr(kept, key) or getattr(asked, key) for key in ("kafka", "postgres", "standby")}
+        state.shape = msgspec.structs.replace(asked, **added)
+        return state
+
+    def _save(self) -> None:
+        new = self.folder / f"{FILE}.new"
+        new.write_bytes(msgspec.json.format(msgspec.json.encode(self._state)))
+        new.replace(self.folder / FILE)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time starts and stops the servers of a folder."""
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
