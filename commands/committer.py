@@ -10,7 +10,7 @@ from typing import Final
 
 from commands.draft import Decided, fail
 from commands.ports import Committed
-from eventstore.blocks import Head, after, chain
+from eventstore.blocks import Block, Head, after, chain
 from eventstore.ports import BlockLog, Snapshot, SnapshotStore, StoreFailed
 
 BLOCKS_AHEAD: Final = 2
@@ -24,12 +24,14 @@ class Committer:
     At most BLOCKS_AHEAD blocks wait. After a failure nothing is committed any more: every sender who waits gets that error.
     """
 
-    def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None]) -> None:
-        """*head* was claimed; *on_change* is called in the thread after every commit and every failure."""
-        self._log, self._snapshots, self._on_change = log, snapshots, on_change
+    def __init__(
+        self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None], on_commit: Callable[[Block], None]
+    ) -> None:
+        """*head* was claimed. Called in the thread: *on_change* after every commit and failure, *on_commit* with every block on record."""
+        self._log, self._snapshots, self._on_change, self._on_commit = log, snapshots, on_change, on_commit
         self._waiting: queue.Queue[Decided | None] = queue.Queue(BLOCKS_AHEAD)
         self._handed = self._done = 0
-        self._head = head
+        self.head = head
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"partition {head.partition} store", daemon=True)
         self._thread.start()
@@ -57,10 +59,10 @@ class Committer:
     def save(self, state: bytes) -> None:
         """Keep *state*, as of the last block committed, as a snapshot. Failing at it is a warning: the record alone is enough."""
         try:
-            self._snapshots.save(Snapshot(self._head.partition, self._head.seq, self._head.hash, state))
-            self._snapshots.prune(self._head.partition, SNAPSHOTS_KEPT)
+            self._snapshots.save(Snapshot(self.head.partition, self.head.seq, self.head.hash, state))
+            self._snapshots.prune(self.head.partition, SNAPSHOTS_KEPT)
         except StoreFailed as failed:
-            _LOG.warning("partition %d: no snapshot of block %d: %s", self._head.partition, self._head.seq, failed)
+            _LOG.warning("partition %d: no snapshot of block %d: %s", self.head.partition, self.head.seq, failed)
 
     def _run(self) -> None:
         while (decided := self._waiting.get()) is not None:
@@ -75,12 +77,13 @@ class Committer:
             self._on_change()
 
     def _commit(self, decided: Decided) -> None:
-        block = chain(self._head, decided.content)
+        block = chain(self.head, decided.content)
         head = after(block)
         assert head.next_event == decided.next_event, "the record counts the events that memory counted"
         self._log.append(block)
-        self._head = head
+        self.head = head
         for future, first_event, events in decided.answers:
             future.set_result(Committed(block.seq, first_event, events))
+        self._on_commit(block)
         if decided.state is not None:
             self.save(decided.state)
