@@ -46,8 +46,9 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     begin, before, tally = time.monotonic(), store.log.head(store.number), Tally()
     with store.writer() as writer:
         if writer.partition.events and source not in writer.positions:
+            holds = ", ".join(writer.positions) or "commands of clients"
             raise NoStore(
-                f"{store.settings.store} holds something else than {source}: a feed wants a store of its own, name a new one with --store"
+                f"{store.settings.store} holds {holds}, not {source}: a feed wants a store of its own, name a new one with --store"
             )
         waiting: deque[Future[Committed]] = deque()
         done = writer.positions.get(source, 0)
