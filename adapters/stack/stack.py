@@ -15,7 +15,9 @@ from __future__ import annotations
 import fcntl
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,7 @@ from psycopg.conninfo import make_conninfo
 
 from adapters.stack import loopback
 from adapters.stack.errors import BadStack
+from adapters.stack.kafka import Kafka, Peer
 from adapters.stack.postgres import DATABASE, ROLES, WRITER, Postgres
 from adapters.stack.server import Server
 
@@ -52,6 +55,9 @@ class State(msgspec.Struct):
     shape: Shape
     primary: str = PRIMARY
     ports: dict[str, int] = {}
+    kafka_cluster_id: str = msgspec.field(
+        default_factory=lambda: "k" + secrets.token_urlsafe(16)[1:]
+    )  # no leading dash, which reads as an option
 
 
 class Stack:
@@ -104,14 +110,17 @@ class Stack:
             self._choose_ports()
             self._keep_passwords()
             self._save()
+            nodes = self._start_kafka() if self.shape.kafka else []
             if self.shape.postgres:
-                self._start_postgres()
+                self._start_postgres()  # while Java warms up
+            for node in nodes:
+                node.wait_ready()
 
     def down(self) -> None:
         """Stop what this stack started; its data stays. Raises StackFailed."""
-        with self._locked():
-            for server in self.servers.values():
-                server.stop()
+        with self._locked(), ThreadPoolExecutor() as pool:
+            for _ in pool.map(lambda server: server.stop(), self.servers.values()):
+                pass
 
     def promote(self) -> None:
         """Make the standby the primary. The old primary must be gone: `up` brings it back as a standby. Raises StackFailed, BadStack."""
@@ -145,6 +154,11 @@ class Stack:
         return self._other_postgres().dsn(role, self._passfile, database)
 
     @property
+    def kafka_bootstrap(self) -> str:
+        """Addresses of all Kafka nodes, as clients want them."""
+        return ",".join(f"{loopback.HOST}:{server.port}" for server in self.servers.values() if isinstance(server, Kafka))
+
+    @property
     def _passfile(self) -> Path:
         return self.folder / PASSWORDS
 
@@ -163,6 +177,9 @@ class Stack:
         if self.shape.postgres:
             for name in dict.fromkeys((self._state.primary, *((PRIMARY, STANDBY) if self.shape.standby else ()))):
                 servers[name] = Postgres(name, self.folder / name, self._state.ports.get(name, 0), passwords=self._passwords)
+        for node in range(1, self.shape.kafka_nodes + 1) if self.shape.kafka else ():
+            name = f"kafka-{node}"
+            servers[name] = Kafka(self.folder / name, self._state.ports.get(name, 0), node=node, heap_mb=self.shape.kafka_heap_mb)
         return servers
 
     def _start_postgres(self) -> None:
@@ -180,12 +197,25 @@ class Stack:
             server.start()
             primary.wait_streamed_by(server)
 
+    def _start_kafka(self) -> list[Kafka]:
+        """All nodes at once, which need one another to serve. Raises StackFailed."""
+        nodes = [server for server in self.servers.values() if isinstance(server, Kafka)]
+        peers = [Peer(node.node, self._state.ports[f"{node.name}-controller"]) for node in nodes]
+        for node in nodes:
+            node.peers, node.cluster_id = peers, self._state.kafka_cluster_id
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(lambda node: node.start(wait=False), nodes):
+                pass
+        return nodes
+
     def _choose_ports(self) -> None:
         """A port for every server that has none. Where nothing runs, taken ones are replaced too. Raises StackFailed."""
         ports, idle = self._state.ports, not any(server.alive() for server in self.servers.values())
-        for name, server in self.servers.items():
+        listeners = [(name, *((f"{name}-controller",) if isinstance(server, Kafka) else ())) for name, server in self.servers.items()]
+        for name in chain.from_iterable(listeners):
             if name not in ports or (idle and not loopback.is_free(ports[name])):
                 ports[name] = loopback.free_port(ports.values())
+        for name, server in self.servers.items():
             server.port = ports[name]
 
     def _keep_passwords(self) -> None:
