@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from commands.draft import Decided, fail
-from commands.ports import Committed
-from eventstore.blocks import Block, Head, after, chain
+from commands.ports import Committed, OnCommit
+from eventstore.blocks import Head, after, chain
 from eventstore.ports import BlockLog, Snapshot, SnapshotStore, StoreFailed
 
 BLOCKS_AHEAD: Final = 2
@@ -24,9 +24,7 @@ class Committer:
     At most BLOCKS_AHEAD blocks wait. After a failure nothing is committed any more: every sender who waits gets that error.
     """
 
-    def __init__(
-        self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None], on_commit: Callable[[Block], None]
-    ) -> None:
+    def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None], on_commit: OnCommit) -> None:
         """*head* was claimed. Called in the thread: *on_change* after every commit and failure, *on_commit* with every block on record."""
         self._log, self._snapshots, self._on_change, self._on_commit = log, snapshots, on_change, on_commit
         self._waiting: queue.Queue[Decided | None] = queue.Queue(BLOCKS_AHEAD)
@@ -84,6 +82,6 @@ class Committer:
         self.head = head
         for future, first_event, events in decided.answers:
             future.set_result(Committed(block.seq, first_event, events))
-        self._on_commit(block)
+        self._on_commit(block, decided.events)
         if decided.state is not None:
             self.save(decided.state)

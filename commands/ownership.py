@@ -7,11 +7,10 @@ over raises the epoch there, and whoever wrote before is fenced by the storage s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from commands.follower import Follower
+from commands.ports import OnCommit
 from commands.writer import Writer
-from eventstore.blocks import Block
 from eventstore.ports import BlockLog, SnapshotStore
 
 
@@ -44,7 +43,7 @@ class Ownership:
                 standby.advance()
                 self._standby = standby
 
-    def take_over(self, on_commit: Callable[[Block], None]) -> Writer:
+    def take_over(self, on_commit: OnCommit) -> Writer:
         """Fence whoever writes, apply what is missing, and write from now on. An own writer that failed is dropped.
 
         on_commit  as for Writer

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from eventstore.blocks import Block
+
 Clock = Callable[[], int]
 """Nanoseconds of UTC now. It may stand still or go back: the domain makes time rise."""
 
 Inputs = Mapping[str, int]
 """Source -> position up to which its commands are in this batch and those before it, so that its reader knows where to go on."""
+
+
+OnCommit = Callable[[Block, bytes], None]
+"""Called in the store's thread with each block once it is on record, and its event rows; it must be quick and not raise."""
 
 
 class Committed(NamedTuple):

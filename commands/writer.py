@@ -30,7 +30,7 @@ from commands.committer import Committer
 from commands.draft import Answer, Decided, Draft, fail, received_ns, stamped, tick
 from commands.follower import Follower
 from commands.inbox import Closed, Inbox, Submission
-from commands.ports import Clock, Committed, Full, Inputs, Stopped
+from commands.ports import Clock, Committed, Full, Inputs, OnCommit, Stopped
 from domain import queries
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.partition import Partition
@@ -44,7 +44,7 @@ MAX_WAIT_S: Final = 0.002
 NO_INPUTS: Final[Inputs] = MappingProxyType({})
 
 
-def _nobody(_block: Block) -> None:
+def _nobody(_block: Block, _events: bytes) -> None:
     """Nobody wants to hear of commits."""
 
 
@@ -55,7 +55,7 @@ class Writer:
     inbox_commands         bound of the inbox, in commands
     snapshot_every_events  a snapshot is taken after so many events, and on closing
     warm                   the partition as a standby followed it, so that only the blocks since are read; it is used up
-    on_commit              called in the store's thread with each block once it is on record; it must be quick and not raise
+    on_commit              is told of each block once it is on record (commands/ports.py)
     Raises                 Damaged, NewerSchema, StoreFailed
     """
 
@@ -69,7 +69,7 @@ class Writer:
         inbox_commands: int = 4 * MAX_BATCH_COMMANDS,
         snapshot_every_events: int = 5_000_000,
         warm: Follower | None = None,
-        on_commit: Callable[[Block], None] = _nobody,
+        on_commit: OnCommit = _nobody,
     ) -> None:
         self._number = partition
         self._clock = clock
@@ -246,12 +246,13 @@ class Writer:
     def _hand_over(self) -> None:
         draft = self._draft
         inputs = msgspec.json.encode(self._positions, order="sorted")
-        content = lay_out(b"".join(draft.commands), b"".join(draft.events), self._state.time_ns, inputs)
+        events = b"".join(draft.events)
+        content = lay_out(b"".join(draft.commands), events, self._state.time_ns, inputs)
         state = None
         if self._state.events - self._snapshot_event >= self._snapshot_every:
             state, self._snapshot_event = self._state.snapshot(), self._state.events
         self._draft = Draft()  # not before: if anything above fails, its senders are told
-        self._committer.hand_over(Decided(content, self._state.events, draft.answers, state))
+        self._committer.hand_over(Decided(content, events, self._state.events, draft.answers, state))
 
     def _give_up(self, error: BaseException) -> None:
         """Memory is ahead of the record: drop it, and tell everyone who still waits."""

@@ -18,7 +18,7 @@ from tests.commands.held import PATIENCE_S
 SETUP = market.list_instrument(1) + market.open_account(1)
 
 
-def ignore(_block: Block) -> None:
+def ignore(_block: Block, _events: bytes) -> None:
     """These tests publish nothing."""
 
 

@@ -17,6 +17,7 @@ from commands.follower import Follower
 from commands.writer import Committed, Full, Stopped, Writer
 from domain import verbs as v
 from domain.partition import Partition
+from eventstore.blocks import Block
 from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import Fenced, OutcomeUnknown, StoreFailed
 from tests import market
@@ -475,13 +476,15 @@ def test_the_block_says_how_far_each_source_was_consumed(writer: Writer, log: He
 
 def test_a_commit_is_told_once_it_is_on_record_and_in_order(log: HeldLog, clock: Clock) -> None:
     """What publishes blocks must never see one that may yet not be."""
-    told: list[tuple[int, int]] = []
-    with Writer(
-        log, MemorySnapshots(), PARTITION, clock=clock, on_commit=lambda block: told.append((block.seq, log.head(PARTITION).seq))
-    ) as w:
+    told: list[tuple[int, int, bool]] = []
+
+    def tell(block: Block, rows: bytes) -> None:
+        told.append((block.seq, log.head(PARTITION).seq, rows == block.events()))
+
+    with Writer(log, MemorySnapshots(), PARTITION, clock=clock, on_commit=tell) as w:
         for _ in range(3):
             w.submit(SETUP).result(PATIENCE_S)
-    assert told == [(1, 1), (2, 2), (3, 3)]
+    assert told == [(1, 1, True), (2, 2, True), (3, 3, True)]
 
 
 def test_a_writer_that_begins_with_a_warm_standby_reads_only_the_blocks_since(writer: Writer, log: HeldLog, clock: Clock) -> None:
