@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +17,15 @@ from eventstore.ports import BlockLog, Snapshot, SnapshotStore, StoreFailed
 BLOCKS_AHEAD: Final = 2
 SNAPSHOTS_KEPT: Final = 2
 _LOG: Final = logging.getLogger(__name__)
+
+
+def keep(snapshots: SnapshotStore, head: Head, state: bytes) -> None:
+    """Keep *state*, as of *head*, as a snapshot, and few others. Failing at it is a warning: the record alone is enough."""
+    try:
+        snapshots.save(Snapshot(head.partition, head.seq, head.hash, state))
+        snapshots.prune(head.partition, SNAPSHOTS_KEPT)
+    except StoreFailed as failed:
+        _LOG.warning("partition %d: no snapshot of block %d: %s", head.partition, head.seq, failed)
 
 
 class Committer:
@@ -55,12 +65,8 @@ class Committer:
         self._thread.join()
 
     def save(self, state: bytes) -> None:
-        """Keep *state*, as of the last block committed, as a snapshot. Failing at it is a warning: the record alone is enough."""
-        try:
-            self._snapshots.save(Snapshot(self.head.partition, self.head.seq, self.head.hash, state))
-            self._snapshots.prune(self.head.partition, SNAPSHOTS_KEPT)
-        except StoreFailed as failed:
-            _LOG.warning("partition %d: no snapshot of block %d: %s", self.head.partition, self.head.seq, failed)
+        """Keep *state*, as of the last block committed, as a snapshot."""
+        keep(self._snapshots, self.head, state)
 
     def _run(self) -> None:
         while (decided := self._waiting.get()) is not None:
@@ -78,10 +84,12 @@ class Committer:
         block = chain(self.head, decided.content)
         head = after(block)
         assert head.next_event == decided.next_event, "the record counts the events that memory counted"
+        asked_s = time.perf_counter()
         self._log.append(block)
+        took_s = time.perf_counter() - asked_s
         self.head = head
         for future, first_event, events in decided.answers:
             future.set_result(Committed(block.seq, first_event, events))
-        self._on_commit(block, decided.events)
+        self._on_commit(block, decided.events, took_s)
         if decided.state is not None:
             self.save(decided.state)

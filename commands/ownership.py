@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 
+from commands.committer import keep
 from commands.follower import Follower
 from commands.ports import OnCommit
 from commands.writer import Writer
@@ -70,8 +71,9 @@ class Ownership:
                 self._standby = writer.hand_over()
 
     def close(self) -> None:
-        """Commit what was taken and keep a snapshot; the partition is nobody's. Raises what stopped the writer, if anything did."""
+        """Hand over, then keep a snapshot: whoever is next need not wait for it. Raises what stopped the writer, if anything did."""
+        self.hand_over()
         with self._lock:
-            writer, self.writer, self._standby = self.writer, None, None
-            if writer is not None:
-                writer.close()
+            standby, self._standby = self._standby, None
+            if standby is not None and standby.state.events > standby.snapshot_event:
+                keep(self._snapshots, standby.head, standby.state.snapshot())

@@ -14,8 +14,9 @@ Inputs = Mapping[str, int]
 """Source -> position up to which its commands are in this batch and those before it, so that its reader knows where to go on."""
 
 
-OnCommit = Callable[[Block, bytes], None]
-"""Called in the store's thread with each block once it is on record, and its event rows; it must be quick and not raise."""
+OnCommit = Callable[[Block, bytes, float], None]
+"""Called in the store's thread with each block once it is on record: the block, its event rows, and the seconds that the store took for it.
+It must be quick and not raise."""
 
 
 class Committed(NamedTuple):

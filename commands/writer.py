@@ -44,7 +44,7 @@ MAX_WAIT_S: Final = 0.002
 NO_INPUTS: Final[Inputs] = MappingProxyType({})
 
 
-def _nobody(_block: Block, _events: bytes) -> None:
+def _nobody(_block: Block, _events: bytes, _took_s: float) -> None:
     """Nobody wants to hear of commits."""
 
 

@@ -18,7 +18,7 @@ from tests.commands.held import PATIENCE_S
 SETUP = market.list_instrument(1) + market.open_account(1)
 
 
-def ignore(_block: Block, _events: bytes) -> None:
+def ignore(_block: Block, _events: bytes, _took_s: float) -> None:
     """These tests publish nothing."""
 
 

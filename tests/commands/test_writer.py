@@ -478,7 +478,8 @@ def test_a_commit_is_told_once_it_is_on_record_and_in_order(log: HeldLog, clock:
     """What publishes blocks must never see one that may yet not be."""
     told: list[tuple[int, int, bool]] = []
 
-    def tell(block: Block, rows: bytes) -> None:
+    def tell(block: Block, rows: bytes, took_s: float) -> None:
+        assert took_s >= 0
         told.append((block.seq, log.head(PARTITION).seq, rows == block.events()))
 
     with Writer(log, MemorySnapshots(), PARTITION, clock=clock, on_commit=tell) as w:
