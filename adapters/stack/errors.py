@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adapters.settings import BadSettings
+
 TAIL_LINES = 15
 
 
@@ -15,7 +17,7 @@ class NotInstalled(StackFailed):
     """A program is missing and could not be installed from here: which, and the command that installs it."""
 
 
-class BadStack(ValueError):
+class BadStack(BadSettings):
     """A stack that cannot be: what was asked for, what lies in the folder, and what would be right."""
 
 

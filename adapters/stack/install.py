@@ -5,6 +5,7 @@ Works on any Debian or Ubuntu without preparation, and elsewhere as far as the p
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 from adapters.stack import process
 from adapters.stack.errors import NotInstalled
 
+_LOG: Final = logging.getLogger(__name__)
 POSTGRES_RELEASES: Final = range(15, 20)
 LIBRARY_FOLDERS: Final = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
 # Debian's package would make a cluster of its own and start it, on the port that everybody knows: we want the programs only. A rule for
@@ -84,6 +86,7 @@ def _apt_install(part: Part) -> None:
         raise NotInstalled(f"{part.name} is missing, and this machine has no apt-get; install it by the means of this system")
     if os.geteuid() != 0:
         raise NotInstalled(f"{part.name} is missing; as root: {by_hand}")
+    _LOG.info("%s: installing %s", part.name, " ".join(part.packages))
     apt = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300")
     with _no_cluster_of_the_package():
         for arguments in (("update",), ("install", "--no-install-recommends", *part.packages)):

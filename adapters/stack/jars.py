@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from platformdirs import user_cache_path
 from adapters.stack import install, process
 from adapters.stack.errors import NotInstalled
 
+_LOG: Final = logging.getLogger(__name__)
 COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 POM: Final = """\
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
@@ -57,6 +59,7 @@ def fetched(name: str, wanted: Sequence[Jar]) -> Path:
 
 def _fetch(name: str, wanted: Sequence[Jar], folder: Path) -> None:
     """Fetch into a folder beside it, which becomes *folder* when it has everything."""
+    _LOG.info("%s: fetching its jars", name)
     maven = install.need(install.MAVEN)
     part = folder.with_name(f"{name}.part")
     shutil.rmtree(part, ignore_errors=True)

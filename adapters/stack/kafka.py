@@ -75,6 +75,7 @@ class Kafka(Server):
     """
 
     ready_s: ClassVar[float] = 90.0
+    stop_s: ClassVar[float] = 8.0  # the last of several nodes wait in vain for those that went before
 
     def __init__(self, folder: Path, port: int, *, node: int, heap_mb: int) -> None:
         super().__init__(f"kafka-{node}", folder, port)

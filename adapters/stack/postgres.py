@@ -7,6 +7,7 @@ stack. Everybody else comes by 127.0.0.1 with a password (SCRAM), which stands i
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import pwd
 import shutil
@@ -27,6 +28,7 @@ from adapters.stack.errors import BadStack, StackFailed, with_log
 from adapters.stack.loopback import HOST
 from adapters.stack.server import PROBE_S, Server
 
+_LOG: Final = logging.getLogger(__name__)
 SYSTEM_USER: Final = "postgres"  # of Debian's package; the server refuses to run as root
 DATABASE: Final = "outcry"
 MIGRATOR, WRITER, READER, REPLICATOR = ROLES = ("outcry_migrator", "outcry_writer", "outcry_reader", "outcry_replicator")
@@ -91,6 +93,7 @@ class Postgres(Server):
             self.data.rename(self.folder / f"data-until-{time.time_ns()}")
         if not (self.data / "PG_VERSION").exists():
             shutil.rmtree(self.data, ignore_errors=True)  # what an interrupted attempt left
+            _LOG.info("%s: %s", self.name, f"copying {self.follows.name}" if self.follows else "making a new database cluster")
             self._copy() if self.follows else self._create()
         self._configure()
 

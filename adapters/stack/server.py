@@ -5,6 +5,7 @@ A kind of server says how to prepare its folder, what its command line is, and h
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from adapters.stack import process
 from adapters.stack.errors import StackFailed, with_log
 from adapters.stack.process import Process
 
+_LOG: Final = logging.getLogger(__name__)
 PROBE_S: Final = 0.05
 
 
@@ -67,6 +69,11 @@ class Server(ABC):
         known = self.process
         return known.pid if known and known.alive() else None
 
+    @property
+    def died(self) -> bool:
+        """Whether it ended without having been asked to."""
+        return self.process is not None and not self.alive()
+
     def alive(self) -> bool:
         """Whether its process is there. Whether it serves is another question: `ready`."""
         return self.pid is not None
@@ -76,6 +83,7 @@ class Server(ABC):
         if not self.alive():
             self.folder.mkdir(parents=True, exist_ok=True)
             self.prepare()
+            _LOG.info("%s: starting on port %d", self.name, self.port)
             begun = process.start(self.command(), self.log, self.folder, self.user, self.environment)
             if begun is None:
                 raise with_log(f"{self.name} ended at once", self.log)
@@ -96,8 +104,12 @@ class Server(ABC):
     def stop(self) -> None:
         """Stop it as its makers recommend; kill it when that takes too long. Nothing happens when it does not run. Raises StackFailed."""
         known = self.process
-        if known and known.signal(self.stop_signal) and not known.wait_gone(self.stop_s):
-            self.kill(signal.SIGKILL)
+        if known and known.signal(self.stop_signal):
+            _LOG.info("%s: stopping", self.name)
+            known.signal(signal.SIGCONT)  # a stopped process cannot stop
+            if not known.wait_gone(self.stop_s):
+                self.kill(signal.SIGKILL)
+        self.pid_file.unlink(missing_ok=True)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to its process; after SIGKILL, wait until it is gone. Raises StackFailed when it does not go."""

@@ -13,7 +13,10 @@ What it is made of stands in the folder, so that any process can pick it up.
 from __future__ import annotations
 
 import fcntl
+import json
 import secrets
+import shutil
+import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,8 +29,8 @@ from psycopg.conninfo import make_conninfo
 
 from adapters.stack import loopback
 from adapters.stack.errors import BadStack
-from adapters.stack.kafka import Kafka, Peer
-from adapters.stack.postgres import DATABASE, ROLES, WRITER, Postgres
+from adapters.stack.kafka import SAFE_NODES, Kafka, Peer
+from adapters.stack.postgres import DATABASE, MIGRATOR, ROLES, WRITER, Postgres
 from adapters.stack.server import Server
 
 FILE: Final = "stack.json"
@@ -94,13 +97,13 @@ class Stack:
         self.servers: Mapping[str, Server] = self._servers()
 
     @classmethod
-    def open(cls, folder: Path) -> Stack:
-        """The stack that lies in *folder*. Raises BadStack when there is none."""
+    def open(cls, folder: Path, **changes: int) -> Stack:
+        """The stack that lies in *folder*, with *changes* of its shape. Raises BadStack when there is none, or it cannot change so."""
         try:
             state = msgspec.json.decode((folder / FILE).read_bytes(), type=State)
         except FileNotFoundError:
             raise BadStack(f"no stack in {folder}; make one with `outcry stack up`, or name its folder with --stack") from None
-        return cls(folder, **msgspec.structs.asdict(state.shape))
+        return cls(folder, **(msgspec.structs.asdict(state.shape) | changes))
 
     def up(self) -> None:
         """Install what is missing, start what does not run, return when all of it serves. Raises StackFailed, BadStack."""
@@ -115,12 +118,20 @@ class Stack:
                 self._start_postgres()  # while Java warms up
             for node in nodes:
                 node.wait_ready()
+            self._furnish()
 
     def down(self) -> None:
         """Stop what this stack started; its data stays. Raises StackFailed."""
         with self._locked(), ThreadPoolExecutor() as pool:
             for _ in pool.map(lambda server: server.stop(), self.servers.values()):
                 pass
+
+    def destroy(self) -> None:
+        """Kill all of it and remove its folder: the end of a stack of one test or drill. Raises StackFailed."""
+        with self._locked():
+            for server in self.servers.values():
+                server.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def promote(self) -> None:
         """Make the standby the primary. The old primary must be gone: `up` brings it back as a standby. Raises StackFailed, BadStack."""
@@ -207,6 +218,28 @@ class Stack:
             for _ in pool.map(lambda node: node.start(wait=False), nodes):
                 pass
         return nodes
+
+    def _furnish(self) -> None:
+        """The schema and the topics, and the settings with which everybody finds both. Raises what migrations and topics raise."""
+        written = self.folder / SETTINGS_FILE
+        found = tomllib.loads(written.read_text()) if written.exists() else {}
+        found["partitions"] = self.shape.partitions
+        if self.shape.postgres:
+            from eventstore.migrate import migrate
+
+            migrate(self.postgres_dsn(MIGRATOR))
+            with self.postgres.superuser(DATABASE) as connection:
+                (cluster,) = connection.execute("SELECT id FROM outcry.cluster").fetchone() or ("",)
+            found |= {"postgres": self.postgres_dsn(), "cluster": str(cluster)}
+        if self.shape.kafka:
+            from eventstore import topics
+
+            wanted = topics.wanted(self.shape.partitions, min(SAFE_NODES, self.shape.kafka_nodes))
+            topics.create(self.kafka_bootstrap, wanted)
+            topics.check(self.kafka_bootstrap, wanted)
+            found["kafka"] = self.kafka_bootstrap
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in found.items()]
+        written.write_text("".join(["# Written by `outcry stack up`.\n", *lines]))
 
     def _choose_ports(self) -> None:
         """A port for every server that has none. Where nothing runs, taken ones are replaced too. Raises StackFailed."""

@@ -139,7 +139,7 @@ def own_stack() -> Iterator[Callable[..., Stack]]:
             fcntl.flock(users, fcntl.LOCK_SH)
             yield make
             for stack in made:
-                stack.down()
+                stack.destroy()
 
 
 def _up(stack: Stack) -> Stack:
@@ -179,5 +179,5 @@ def _locked_alone(users: IO[str]) -> bool:
 def _take_away(folder: Path) -> None:
     """Stop what runs in *folder* and remove it."""
     for state in folder.glob("*/stack.json"):
-        Stack.open(state.parent).down()
+        Stack.open(state.parent).destroy()
     shutil.rmtree(folder, ignore_errors=True)
