@@ -84,7 +84,7 @@ def _demand_roles(db: Connection, store: str) -> None:
         raise StoreFailed(
             store,
             f"the server has no role {' and no role '.join(missing)}; as its administrator: "
-            + " ".join(f"CREATE ROLE {role} LOGIN PASSWORD '...';" for role in missing),
+            + ", ".join(f"CREATE ROLE {role} LOGIN PASSWORD '...'" for role in missing),
         )
     allowed = db.execute(
         "SELECT pg_has_role(%s, 'MEMBER'), has_database_privilege(%s, current_database(), 'CREATE')", (OWNER, OWNER)

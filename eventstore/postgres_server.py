@@ -29,6 +29,7 @@ DEFAULTS: Final = {
 RIGHT: Final = (
     ("password authentication failed", "the password of that role, in the file that passfile names"),
     ("no password supplied", "the password of that role, in the file that passfile names"),
+    ("pg_hba.conf", "a line of the server's pg_hba.conf that lets this role in from here"),
     ("database", "a database that is there and prepared by `outcry migrate`"),
     ("role", "a role of that server: outcry_writer"),
     ("SSL", "an sslmode that the server can do"),
