@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 from adapters.settings import BadSettings
@@ -23,8 +24,14 @@ class BadStack(BadSettings):
 
 def with_log(sentence: str, log: Path) -> StackFailed:
     """*sentence* with the last lines that the server wrote."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-    except OSError:
-        lines = []
+    lines = last_lines(log, TAIL_LINES)
     return StackFailed("\n".join([f"{sentence}; its log {log} ends:" if lines else f"{sentence}; its log {log} is empty", *lines]))
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last *count* lines of a log; none when there is no log yet."""
+    try:
+        with log.open(errors="replace") as lines:
+            return [line.rstrip("\n") for line in deque(lines, count)]
+    except FileNotFoundError:
+        return []

@@ -11,11 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from adapters.stack import process
-from adapters.stack.errors import NotInstalled
+from adapters.stack.errors import NotInstalled, StackFailed
 
 _LOG: Final = logging.getLogger(__name__)
 POSTGRES_RELEASES: Final = range(15, 20)
@@ -65,7 +66,6 @@ JAVA: Final = Part("java", lambda: program("java"), ("default-jre-headless",))
 MAVEN: Final = Part("maven", lambda: program("mvn"), ("maven",))
 FAKETIME: Final = Part("faketime", lambda: library("libfaketime.so.1"), ("libfaketime",))
 EATMYDATA: Final = Part("eatmydata", lambda: library("libeatmydata.so"), ("libeatmydata1",))
-PARTS: Final = {part.name: part for part in (POSTGRES, JAVA, MAVEN, FAKETIME, EATMYDATA)}
 
 
 def need(part: Part) -> Path:
@@ -87,14 +87,27 @@ def _apt_install(part: Part) -> None:
     if os.geteuid() != 0:
         raise NotInstalled(f"{part.name} is missing; as root: {by_hand}")
     _LOG.info("%s: installing %s", part.name, " ".join(part.packages))
-    apt = ("apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300")
-    with _no_cluster_of_the_package():
-        for arguments in (("update",), ("install", "--no-install-recommends", *part.packages)):
-            with tempfile.TemporaryFile() as said:
-                if process.run([*apt, *arguments], said, DEBIAN_FRONTEND="noninteractive"):
-                    said.seek(0)
-                    last = said.read()[-500:].decode(errors="replace").strip()
-                    raise NotInstalled(f"{part.name}: apt-get {arguments[0]} failed; mend it, then: {by_hand}\n{last}")
+    try:
+        _apt_update()
+        with _no_cluster_of_the_package():
+            _apt("install", "--no-install-recommends", *part.packages)
+    except StackFailed as failed:
+        raise NotInstalled(f"{part.name}: {failed}; mend it, then: {by_hand}") from None
+
+
+@cache
+def _apt_update() -> None:
+    """Once is enough: which packages there are."""
+    _apt("update")
+
+
+def _apt(*arguments: str) -> None:
+    with tempfile.TemporaryFile() as said:
+        command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *arguments]
+        if process.run(command, said, DEBIAN_FRONTEND="noninteractive"):
+            said.seek(0)
+            last = said.read()[-500:].decode(errors="replace").strip()
+            raise StackFailed(f"apt-get {arguments[0]} failed ({last})")
 
 
 @contextmanager

@@ -85,6 +85,16 @@ class Kafka(Server):
         self.settings: dict[str, str] = {}
         self.data, self.properties, self.logging = folder / "data", folder / "server.properties", folder / "log4j2.properties"
 
+    @property
+    def role(self) -> str:
+        """Every node is both."""
+        return "broker, controller"
+
+    def check(self) -> None:
+        """As every server."""
+        self._java(self.heap_mb)
+        self.folder.mkdir(parents=True, exist_ok=True)
+
     def prepare(self) -> None:
         """The settings as they are now, and a data directory marked as this cluster's."""
         self.logging.write_text(LOGGING)

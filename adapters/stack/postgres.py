@@ -80,11 +80,19 @@ class Postgres(Server):
         if len(os.fsencode(self.sockets)) > SOCKET_PATH_BYTES:
             raise BadStack(f"{self.sockets} is longer than a socket's path may be ({SOCKET_PATH_BYTES} bytes); name a shorter folder")
 
+    def check(self) -> None:
+        """As every server; its user must get to the folder from the root."""
+        install.need(install.POSTGRES)  # with it comes that user
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._hand_over(self.folder)
+        if self.user and process.run(["/bin/sh", "-c", 'cd "$1"', "sh", self.folder], DEVNULL, self.user):
+            raise BadStack(
+                f"user {self.user}, as whom {self.name} runs, cannot reach {self.folder}: a folder above it is closed to others; "
+                "name another with --stack, such as /var/lib/outcry"
+            )
+
     def prepare(self) -> None:
         """A data directory: a new one, or a copy of the primary's; and the settings as they are now."""
-        install.need(install.POSTGRES)  # with it comes the user it runs as
-        self._hand_over(self.folder)
-        self._check_reach()
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         self._write(self.passfile, f"*:*:*:{REPLICATOR}:{self.passwords[REPLICATOR]}\n")
         self._hand_over(self.sockets)
@@ -112,6 +120,11 @@ class Postgres(Server):
                 said = self.log.read_bytes()[begin:]
                 if not any(obstacle in said for obstacle in PASSING) or time.monotonic() > end:
                     raise
+
+    @property
+    def role(self) -> str:
+        """Primary or standby, as its data says."""
+        return "standby" if self._is_standby() else "primary"
 
     def ready(self) -> bool:
         """Whether it takes connections of clients; a standby: for reading."""
@@ -229,14 +242,6 @@ class Postgres(Server):
     def _hand_over(self, path: Path) -> None:
         if self.user:
             shutil.chown(path, self.user, self.user)
-
-    def _check_reach(self) -> None:
-        """The server's user must get to its folder from the root. Raises BadStack."""
-        if self.user and process.run(["/bin/sh", "-c", 'cd "$1"', "sh", self.folder], DEVNULL, self.user):
-            raise BadStack(
-                f"user {self.user}, as whom {self.name} runs, cannot reach {self.folder}: a folder above it is closed to others; "
-                "name another with --stack, such as /var/lib/outcry"
-            )
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end. Raises StackFailed with what it said."""

@@ -42,6 +42,10 @@ class Server(ABC):
         self.environment: dict[str, str] = {}
 
     @abstractmethod
+    def check(self) -> None:
+        """That its programs are there, installed when missing, and that it can run where it is to run. Raises StackFailed, BadStack."""
+
+    @abstractmethod
     def prepare(self) -> None:
         """Make or mend the folder, so that `command` can start. Called before every start. Raises StackFailed."""
 
@@ -70,6 +74,11 @@ class Server(ABC):
         return known.pid if known and known.alive() else None
 
     @property
+    @abstractmethod
+    def role(self) -> str:
+        """What it is for, as far as its name does not say it."""
+
+    @property
     def died(self) -> bool:
         """Whether it ended without having been asked to."""
         return self.process is not None and not self.alive()
@@ -81,7 +90,7 @@ class Server(ABC):
     def start(self, *, wait: bool = True) -> None:
         """Start it when it does not run, and wait until it serves. Raises StackFailed with the end of its log."""
         if not self.alive():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.check()
             self.prepare()
             _LOG.info("%s: starting on port %d", self.name, self.port)
             begun = process.start(self.command(), self.log, self.folder, self.user, self.environment)

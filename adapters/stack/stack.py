@@ -52,15 +52,18 @@ class Shape(msgspec.Struct, frozen=True):
     kafka_heap_mb: int = 384
 
 
+def _cluster_id() -> str:
+    """A new id of a Kafka cluster: 16 bytes in base64, and no dash in front, which would read as an option."""
+    return "k" + secrets.token_urlsafe(16)[1:]
+
+
 class State(msgspec.Struct):
     """What must be remembered between two processes: all of it is in the folder's stack.json."""
 
     shape: Shape
     primary: str = PRIMARY
     ports: dict[str, int] = {}
-    kafka_cluster_id: str = msgspec.field(
-        default_factory=lambda: "k" + secrets.token_urlsafe(16)[1:]
-    )  # no leading dash, which reads as an option
+    kafka_cluster_id: str = msgspec.field(default_factory=_cluster_id)
 
 
 class Stack:
@@ -113,6 +116,8 @@ class Stack:
             self._choose_ports()
             self._keep_passwords()
             self._save()
+            for server in self.servers.values():
+                server.check()  # all of them, before any of them starts
             nodes = self._start_kafka() if self.shape.kafka else []
             if self.shape.postgres:
                 self._start_postgres()  # while Java warms up
