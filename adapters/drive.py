@@ -12,7 +12,7 @@ import numpy as np
 
 from adapters.feed import Feed
 from adapters.wiring import NoStore, Store
-from commands.writer import Committed
+from commands.writer import Committed, Writer
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.events import COMMAND_REFUSED, EVENT_WORDS, TRADE_EXECUTED
 from domain.verbs import COMMAND_BYTES
@@ -36,7 +36,9 @@ class Tally:
         self.refusals += int(np.count_nonzero(kinds == COMMAND_REFUSED))
 
 
-def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) -> Tally:
+def drive(
+    store: Store, feed: Feed, source: str, show: Callable[[float], None], open_writer: Callable[[Store], Writer] = Store.writer
+) -> Tally:
     """Feed *store* with what it does not have of *source* yet; every batch is in the record when this returns.
 
     The position in the source stands in the blocks it led to, so a run that was cut short goes on where the record ends.
@@ -44,7 +46,7 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     """
     in_flight = store.settings.inbox_commands // MAX_BATCH_COMMANDS  # as many batches as the writer's inbox holds: it is never full
     begin, before, tally = time.monotonic(), store.log.head(store.number), Tally()
-    with store.writer() as writer:
+    with open_writer(store) as writer:
         if writer.partition.events and source not in writer.positions:
             holds = ", ".join(writer.positions) or "commands of clients"
             raise NoStore(

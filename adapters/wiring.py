@@ -52,7 +52,7 @@ class Store:
         """The partition as the record has it now. Raises Damaged, StoreFailed."""
         return travel.at(self.log, self.snapshots, self.number, progress=progress).partition
 
-    def writer(self) -> Writer:
+    def writer(self, progress: Progress | None = None) -> Writer:
         """The partition's one writer: whoever had it before is fenced. Close it, or use it in `with`."""
         return Writer(
             self.log,
@@ -60,6 +60,7 @@ class Store:
             self.number,
             inbox_commands=self.settings.inbox_commands,
             snapshot_every_events=self.settings.snapshot_every_events,
+            progress=progress,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from commands.recovery import apply_block, positions, rebuild
+from commands.recovery import Progress, apply_block, positions, rebuild
 from domain.partition import Partition
 from eventstore.blocks import Head, after
 from eventstore.ports import BlockLog, SnapshotStore
@@ -29,10 +29,10 @@ class Follower:
     snapshot_event: int
 
     @classmethod
-    def open(cls, log: BlockLog, snapshots: SnapshotStore, partition: int) -> Self:
+    def open(cls, log: BlockLog, snapshots: SnapshotStore, partition: int, progress: Progress | None = None) -> Self:
         """The partition as the record has it now, from the newest snapshot that fits. Raises Damaged, NewerSchema, StoreFailed."""
         head = log.head(partition)
-        state, snapshot_event = rebuild(log, snapshots, head)
+        state, snapshot_event = rebuild(log, snapshots, head, progress)
         return cls(log, head, state, positions(log, head), snapshot_event)
 
     def advance(self) -> Head:

@@ -25,10 +25,12 @@ def rebuild(log: BlockLog, snapshots: SnapshotStore, head: Head, progress: Progr
     """
     partition, seq = _start(log, snapshots, head)
     from_snapshot = partition.events
-    for block in log.read(head.partition, seq):
+    for block in log.read(head.partition, seq) if seq < head.seq else ():
         apply_block(partition, block)
         if progress:
             progress(block.seq - seq, head.seq - seq)
+        if block.seq == head.seq:
+            break
     assert partition.events == head.next_event, "the state ends where the record ends"
     return partition, from_snapshot
 

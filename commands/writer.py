@@ -31,6 +31,7 @@ from commands.draft import Answer, Decided, Draft, fail, received_ns, stamped, t
 from commands.follower import Follower
 from commands.inbox import Closed, Inbox, Submission
 from commands.ports import Clock, Committed, Full, Inputs, OnCommit, Stopped
+from commands.recovery import Progress
 from domain import queries
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.partition import Partition
@@ -55,6 +56,7 @@ class Writer:
     inbox_commands         bound of the inbox, in commands
     snapshot_every_events  a snapshot is taken after so many events, and on closing
     warm                   the partition as a standby followed it, so that only the blocks since are read; it is used up
+    progress               without *warm*: called with blocks read and blocks in all while the partition is rebuilt, before this returns
     on_commit              is told of each block once it is on record (commands/ports.py)
     Raises                 Damaged, NewerSchema, StoreFailed
     """
@@ -69,13 +71,14 @@ class Writer:
         inbox_commands: int = 4 * MAX_BATCH_COMMANDS,
         snapshot_every_events: int = 5_000_000,
         warm: Follower | None = None,
+        progress: Progress | None = None,
         on_commit: OnCommit = _nobody,
     ) -> None:
         self._number = partition
         self._clock = clock
         self._log = log
         head = log.claim(partition)
-        found = warm or Follower.open(log, snapshots, partition)
+        found = warm or Follower.open(log, snapshots, partition, progress)
         found.advance_to(head)
         self._state, self._positions, self._snapshot_event = found.state, found.positions, found.snapshot_event
         self._snapshot_every = snapshot_every_events

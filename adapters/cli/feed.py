@@ -76,7 +76,7 @@ def _run(source_feed: Feed, source: str, settings: Settings) -> Answer:
 
     with writing(settings) as store:
         with progress("feed") as show:
-            tally = drive(store, source_feed, source, show)
+            tally = drive(store, source_feed, source, show, options.opened_writer)
         with block_progress("read back") as show_blocks:
             fields: dict[str, Any] = asdict(tally) | {"state_hash": store.state(show_blocks).state_hash()}
         if source_feed.judge is not None:

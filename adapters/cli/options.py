@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from adapters.directory import Directory
     from adapters.market import Market
     from adapters.settings import Settings
+    from adapters.wiring import Store
+    from commands.writer import Writer
     from domain.partition import Partition
 
 
@@ -46,6 +48,12 @@ def state(settings: Settings) -> tuple[Partition, Directory]:
     with reading(settings) as opened, block_progress("read") as show:
         partition = opened.state(show)
     return partition, Directory(partition, names.load(settings.store))
+
+
+def opened_writer(store: Store) -> Writer:
+    """The writer of *store*; a bar is shown while it rebuilds the partition from a long record."""
+    with block_progress("open") as show:
+        return store.writer(show)
 
 
 @contextmanager

@@ -144,6 +144,17 @@ def test_a_snapshot_of_a_block_that_the_record_does_not_have_is_passed_over_with
     assert min(log.read_after) == 2, "the snapshot of block 3 is used; 2 is for the positions of sources"
 
 
+@pytest.mark.parametrize("from_snapshot", [True, False])
+def test_a_rebuild_ends_at_the_head_it_was_told_though_the_record_goes_on(from_snapshot: bool) -> None:
+    """Whoever follows a record that somebody else writes reads its head first and its blocks later."""
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    then = write(log, snapshots, 1)
+    head = log.head(PARTITION)
+    write(log, MemorySnapshots(), 2)
+    partition, _ = rebuild(log, snapshots if from_snapshot else MemorySnapshots(), head)
+    assert partition.state_hash() == then
+
+
 def test_a_rebuild_tells_how_far_it_is() -> None:
     """Blocks done of those after the snapshot."""
     log, snapshots = MemoryLog(), MemorySnapshots()
