@@ -7,6 +7,7 @@ profile `stack`, `settings.toml` in the folder of the servers is read before it:
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -31,6 +32,11 @@ class BadSettings(ValueError):
     """A setting that cannot be: source, key, value, and what would be right."""
 
 
+def _stack_folder() -> Path:
+    """In the user's data directory; for root elsewhere, because the servers run as a user who may not look into root's."""
+    return Path("/var/lib/outcry/stack") if os.geteuid() == 0 else user_data_path("outcry") / "stack"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What can be set.
@@ -40,7 +46,7 @@ class Settings:
     inbox_commands          commands that may wait for the writer; beyond, senders are told that it is full
     snapshot_every_events   events after which the writer keeps a snapshot
     profile                 embedded: one process, SQLite; stack: Postgres and Kafka
-    stack                   folder of the servers that `outcry stack up` runs
+    stack                   folder of the servers that `outcry stack up` runs; else in the user's data directory, root's in /var/lib/outcry
     postgres                connection string of the record, as libpq reads it; better a passfile in it than a password
     kafka                   brokers: host:port, more after commas
     cluster                 id that record and topics must carry; empty: whatever the record says
@@ -56,7 +62,7 @@ class Settings:
     inbox_commands: int = 4 * MAX_BATCH_COMMANDS
     snapshot_every_events: int = 5_000_000
     profile: Profile = "embedded"
-    stack: Path = field(default_factory=lambda: user_data_path("outcry") / "stack")
+    stack: Path = field(default_factory=_stack_folder)
     postgres: str = field(default="", repr=False)
     kafka: str = ""
     cluster: str = ""
@@ -65,6 +71,11 @@ class Settings:
     worker: str = ""
     http_port: int = 0
     i_know_this_loses_data: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where names of people and things lie: beside the record when it is embedded, else in the folder of the stack."""
+        return self.store if self.profile == "embedded" else self.stack
 
     def partition_of(self, symbol: str) -> int:
         """The trading partition to which an instrument belongs."""
@@ -90,7 +101,7 @@ SECRET: Final = frozenset({"postgres"})
 KEYS: Final = tuple(each.name for each in fields(Settings))
 
 
-def load(environment: Mapping[str, str], file: Path | None = None, **given: object) -> Settings:
+def load(environment: Mapping[str, str], file: Path | None = None, /, **given: object) -> Settings:
     """Settings as *given*, else as *environment* and the user's file (that one, if given) have them.
 
     Raises BadSettings, OSError when a file cannot be read.

@@ -55,6 +55,11 @@ class Committer:
         return self._handed == self._done
 
     @property
+    def in_flight(self) -> int:
+        """Blocks that were handed over and are not on record yet."""
+        return self._handed - self._done
+
+    @property
     def is_full(self) -> bool:
         """One more block would have to wait to be handed over."""
         return self._waiting.full()

@@ -149,6 +149,11 @@ class Writer:
         """How many commands wait in the inbox."""
         return self._inbox.commands
 
+    @property
+    def in_flight_blocks(self) -> int:
+        """How many blocks were decided and are not on record yet."""
+        return self._committer.in_flight
+
     def close(self) -> None:
         """Take nothing more, commit what was taken, keep a snapshot. Raises what stopped the writer, if anything did."""
         self._drain()

@@ -30,7 +30,7 @@ def feed() -> None:
 
 @feed.command()
 @click.argument("file", type=FILE)
-@options.store
+@options.embedded
 @answers
 def itch(file: Path, settings: Settings) -> Answer:
     """A file of Nasdaq TotalView-ITCH 5.0 messages."""
@@ -41,7 +41,7 @@ def itch(file: Path, settings: Settings) -> Answer:
 
 @feed.command()
 @click.argument("zip", type=FILE)
-@options.store
+@options.embedded
 @answers
 def lobster(zip: Path, settings: Settings) -> Answer:  # noqa: A002 - what the argument is called
     """A LOBSTER day: a ZIP of messages and book."""
@@ -53,7 +53,7 @@ def lobster(zip: Path, settings: Settings) -> Answer:  # noqa: A002 - what the a
 @feed.command()
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same market, byte for byte.")
 @click.option("--commands", type=click.IntRange(1), default=1_000_000, show_default=True, help="How many commands, set-up included.")
-@options.store
+@options.embedded
 @answers
 def simulate(seed: int, commands: int, settings: Settings) -> Answer:
     """A simulated market of makers, takers and cancellers."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.store
+@options.record
 @answers
 def verify(settings: Settings) -> Answer:
     """Check the whole record.
@@ -60,7 +60,7 @@ def diff(a: Path, b: Path) -> Answer:
 @click.option("--format", "form", type=click.Choice(["parquet", "arrow", "csv", "ndjson"]), default="parquet", show_default=True)
 @click.option("--from-seq", type=click.IntRange(1), default=1, show_default=True, help="First block.")
 @click.option("--to-seq", type=click.IntRange(1), default=None, help="Last block; all unless told.")
-@options.store
+@options.record
 @answers
 def export(file: Path, form: str, from_seq: int, to_seq: int | None, settings: Settings) -> Answer:
     """Write blocks to FILE as a table of events.

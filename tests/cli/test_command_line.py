@@ -34,7 +34,8 @@ def test_the_commands_are_those_that_the_documents_name() -> None:
     assert set(LEAVES) == {
         *((("feed", name)) for name in ("itch", "lobster", "simulate")),
         *((name,) for name in ("verify", "replay", "diff", "export", "order", "cancel", "book", "balance", "bench", "demo")),
-        *((name,) for name in ("list", "state", "open", "deposit")),
+        *((name,) for name in ("list", "state", "open", "deposit", "serve")),
+        *((("stack", name)) for name in ("install", "up", "down", "status", "logs")),
     }
 
 
@@ -88,7 +89,7 @@ def test_a_broken_feed_is_the_worlds_failure_and_says_where(outcry: Outcry, tmp_
 def test_a_mistake_of_ours_says_so(outcry: Outcry, monkeypatch: pytest.MonkeyPatch) -> None:
     """An assert that fails is for us to mend: traceback on stderr, code 4, one object on stdout."""
 
-    def broken(_folder: Path | None) -> None:
+    def broken(_folder: Path | None, **_given: object) -> None:
         raise AssertionError("what always holds does not")
 
     monkeypatch.setattr("adapters.cli.options.settings_of", broken)
