@@ -25,6 +25,7 @@ DEAD_AFTER_S: Final = 10.0
 PATIENCE_S: Final = 5.0  # with a client that is slow to ask or to read
 AT_ONCE: Final = 16  # connections; more are closed unanswered
 ASKING_S: Final = 1.0
+CLOSES_WITHIN_S: Final = 0.05
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -41,7 +42,7 @@ class StatusServer:
     def __init__(self, metrics: Metrics, port: int, ready: Callable[[], list[str]], beat: Callable[[], float]) -> None:
         self._server = _Server(port, metrics.registry, ready, beat)
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, name="status", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(CLOSES_WITHIN_S,), name="status", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
