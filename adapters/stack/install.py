@@ -85,7 +85,7 @@ def _apt_install(part: Part) -> None:
     if shutil.which("apt-get") is None:
         raise NotInstalled(f"{part.name} is missing, and this machine has no apt-get; install it by the means of this system")
     if os.geteuid() != 0:
-        raise NotInstalled(f"{part.name} is missing; as root: {by_hand}")
+        raise NotInstalled(f"{part.name} is missing; as root: outcry stack install, or {by_hand}")
     _LOG.info("%s: installing %s", part.name, " ".join(part.packages))
     try:
         _apt_update()

@@ -6,7 +6,6 @@ stack. Everybody else comes by 127.0.0.1 with a password (SCRAM), which stands i
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import pwd
@@ -51,6 +50,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log_line_prefix": "%m [%p] %q%u@%d ",
 }
 PASSING: Final = (b"pre-existing shared memory block", b'lock file "postmaster.pid" already exists')
+CONFIGURATION: Final = "outcry.conf"
 ACCESS: Final = """\
 local all,replication postgres peer map=stack
 host all outcry_migrator,outcry_writer,outcry_reader 127.0.0.1/32 scram-sha-256
@@ -63,7 +63,7 @@ class Postgres(Server):
 
     follows      the primary whose log it streams; None: it is a primary
     synchronous  names of standbys of which one must have a commit before it is acknowledged
-    settings     of postgresql.conf, over ours; in effect from the next start or `reload`
+    settings     of PostgreSQL, over ours; in effect from the next start or `reload`
     passwords    of the roles, by name
     """
 
@@ -200,6 +200,8 @@ class Postgres(Server):
         """A new, empty cluster, with checksums on its pages."""
         options = ["--username=postgres", "--auth-local=peer", "--auth-host=scram-sha-256", "--data-checksums"]
         self._run("initdb", f"--pgdata={self.data}", "--encoding=UTF8", "--locale=C", "--no-instructions", *options)
+        with (self.data / "postgresql.conf").open("a") as found_out:  # what initdb found out about this machine stays
+            found_out.write(f"include '{CONFIGURATION}'\n")
 
     def _copy(self) -> None:
         """A copy of the primary, taken while it serves."""
@@ -226,10 +228,10 @@ class Postgres(Server):
             **self.settings,
         }
         lines = (f"{key} = '{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'\n" for key, value in settings.items())
-        self._write(self.data / "postgresql.conf", "# written at every start: see Postgres.settings\n" + "".join(lines))
+        self._write(self.data / CONFIGURATION, "# written at every start: see Postgres.settings\n" + "".join(lines))
         self._write(self.data / "pg_hba.conf", ACCESS)
-        users = {getpass.getuser(), pwd.getpwuid(os.geteuid()).pw_name, self.user or "root"}
-        self._write(self.data / "pg_ident.conf", "".join(f'stack "{user}" postgres\n' for user in sorted(users)))
+        users = {pwd.getpwuid(os.geteuid()).pw_name, self.user}
+        self._write(self.data / "pg_ident.conf", "".join(f'stack "{user}" postgres\n' for user in sorted(filter(None, users))))
 
     def _write(self, file: Path, text: str) -> None:
         """Replace a file that only the server's user can read."""

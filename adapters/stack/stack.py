@@ -30,7 +30,7 @@ from psycopg.conninfo import make_conninfo
 from adapters.stack import loopback
 from adapters.stack.errors import BadStack
 from adapters.stack.kafka import SAFE_NODES, Kafka, Peer
-from adapters.stack.postgres import DATABASE, MIGRATOR, ROLES, WRITER, Postgres
+from adapters.stack.postgres import DATABASE, MIGRATOR, READER, ROLES, WRITER, Postgres
 from adapters.stack.server import Server
 
 FILE: Final = "stack.json"
@@ -236,6 +236,8 @@ class Stack:
             with self.postgres.superuser(DATABASE) as connection:
                 (cluster,) = connection.execute("SELECT id FROM outcry.cluster").fetchone() or ("",)
             found |= {"postgres": self.postgres_dsn(), "cluster": str(cluster)}
+            if self.shape.standby:
+                found["standby"] = self.standby_dsn(READER)
         if self.shape.kafka:
             from eventstore import topics
 
