@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from adapters.scrape import Place, Seen
-    from adapters.top import Figures, PartitionFigures, WorkerFigures
+    from adapters.top import Figures, PartitionFigures, Refusals, WorkerFigures
 
 REFUSALS_SHOWN: Final = 8
+ROOMY_COLUMNS: Final = 110
 BEHIND_BLOCKS: Final = 100  # from here on a lag is worth a colour
 NOTHING: Final = "-"
 
@@ -48,7 +49,8 @@ def top(urls: tuple[str, ...], stack: Path | None, every_s: float, *, once: bool
         if as_json:
             write_json(asdict(found) | {"well": found.is_well})
         else:
-            Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(_screen(found))
+            console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+            console.print(_screen(found, console.width))
         return 0 if found.is_well else NO
     _watch(Console(highlight=False), places, stack, every_s)
     return 0
@@ -98,30 +100,33 @@ def _watch(console: Console, places: Callable[[], list[Place]], stack: Path | No
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             for found in _looks(places, every_s):
-                live.update(_screen(found) if found.workers else f"{_title(found)}\n\n{_nobody(stack)}", refresh=True)
+                live.update(_screen(found, console.width) if found.workers else f"{_title(found)}\n\n{_nobody(stack)}", refresh=True)
     except KeyboardInterrupt:
         pass
 
 
-def _screen(found: Figures) -> RenderableType:
+def _screen(found: Figures, width: int) -> RenderableType:
     from rich.console import Group
 
-    parts: list[RenderableType] = [_title(found), "", _partitions(found.partitions), _workers(found.workers)]
+    padding = int(width >= ROOMY_COLUMNS)
+    parts: list[RenderableType] = [_title(found), "", _partitions(found.partitions, padding), _workers(found, padding)]
     if found.refusals:
-        parts.append(_refusals(found))
+        parts.append(_refusals(found.refusals, padding))
     return Group(*parts)
 
 
 def _title(found: Figures) -> str:
     gone = sum(bool(each.gone) for each in found.workers)
+    answering = len(found.workers) - gone
     state = "" if found.is_well else "  [bold red]not every partition has one owner[/]"
     lost = f", [red]{gone} gone[/]" if gone else ""
-    return f"[bold]outcry top[/]  {time.strftime('%H:%M:%S', time.gmtime())} UTC  {len(found.workers) - gone} workers{lost}{state}"
+    return f"[bold]outcry top[/]  {time.strftime('%H:%M:%S', time.gmtime())} UTC  {answering} worker{'s' * (answering != 1)}{lost}{state}"
 
 
-def _partitions(rows: Sequence[PartitionFigures]) -> Table:
+def _partitions(rows: Sequence[PartitionFigures], padding: int) -> Table:
     made = _table(
-        "partition", "owner*", "epoch", "block", "commands/s", "trades/s", "p50 ms", "p99 ms", "inbox", "relay lag", "standby*", "lag"
+        ("part", "owner*", "epoch", "block", "cmd/s", "trades/s", "p50 ms", "p99 ms", "inbox", "relay\nlag", "stand-\nbys", "lag"),
+        padding,
     )
     for row in rows:
         made.add_row(
@@ -129,13 +134,13 @@ def _partitions(rows: Sequence[PartitionFigures]) -> Table:
             _owner(row),
             f"{row.epoch:,}",
             f"{row.seq:,}",
-            _number(row.commands_per_s),
-            _number(row.trades_per_s),
-            _number(row.commit_p50_ms, 2),
-            _number(row.commit_p99_ms, 2),
+            _rate(row.commands_per_s),
+            _rate(row.trades_per_s),
+            _ms(row.commit_p50_ms),
+            _ms(row.commit_p99_ms),
             f"{row.inbox_commands:,}",
             _lag(row.relay_lag_blocks),
-            _escape(", ".join(row.standbys)) or "[yellow]none[/]",
+            str(len(row.standbys)) if row.standbys else "[yellow]0[/]",
             NOTHING if row.follower_lag_blocks is None else _lag(row.follower_lag_blocks),
         )
     return made
@@ -148,15 +153,17 @@ def _owner(row: PartitionFigures) -> str:
     return f"{_escape(row.owners[0])}{also}"
 
 
-def _workers(rows: Sequence[WorkerFigures]) -> Table:
-    made = _table("worker*", "address*", "process", "CPU", "memory", "state*")
-    for row in rows:
+def _workers(found: Figures, padding: int) -> Table:
+    made = _table(("worker*", "at*", "process", "CPU", "MiB", "owns*", "follows*", "state*"), padding)
+    for row in found.workers:
         made.add_row(
             _escape(row.worker),
-            row.address,
+            _escape(row.address.removeprefix("127.0.0.1")),
             str(row.pid or NOTHING),
             NOTHING if row.cpu is None else f"{row.cpu:.0%}",
-            NOTHING if row.gone else f"{row.resident_bytes / 2**20:,.0f} MiB",
+            NOTHING if row.gone else f"{row.resident_bytes / 2**20:,.0f}",
+            " ".join(str(each.partition) for each in found.partitions if row.worker in each.owners),
+            " ".join(str(each.partition) for each in found.partitions if row.worker in each.standbys),
             _state(row),
         )
     return made
@@ -168,29 +175,43 @@ def _state(row: WorkerFigures) -> str:
     return f"[yellow]not ready[/]: {_escape('; '.join(row.not_ready))}" if row.not_ready else "[green]ready[/]"
 
 
-def _refusals(found: Figures) -> Table:
-    made = _table("refused by*", "each second", "in all")
-    for row in found.refusals[:REFUSALS_SHOWN]:
-        made.add_row(row.rule, _number(row.per_s), f"{row.total:,}")
-    if len(found.refusals) > REFUSALS_SHOWN:
-        made.add_row(f"{len(found.refusals) - REFUSALS_SHOWN} more rules", "", "")
+def _refusals(rows: Sequence[Refusals], padding: int) -> Table:
+    made = _table(("refused by*", "each s", "in all"), padding)
+    for row in rows[:REFUSALS_SHOWN]:
+        made.add_row(row.rule, _rate(row.per_s), f"{row.total:,}")
+    if len(rows) > REFUSALS_SHOWN:
+        made.add_row(f"{len(rows) - REFUSALS_SHOWN} more", "", "")
     return made
 
 
-def _table(*columns: str) -> Table:
+def _table(columns: Sequence[str], padding: int) -> Table:
     """A table without rows; numbers stand right, the columns with a * have text."""
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, padding))
     for column in columns:
         text = column.endswith("*")
         made.add_column(column.rstrip("*"), justify="left" if text else "right", overflow="fold", no_wrap=not text)
     return made
 
 
-def _number(value: float | None, decimals: int = 0) -> str:
-    return NOTHING if value is None else f"{value:,.{decimals}f}"
+def _rate(each_s: float | None) -> str:
+    if each_s is None:
+        return NOTHING
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if each_s >= 0.9995 * size:
+            return f"{_short(each_s / size)}{unit}"
+    return f"{each_s:.0f}"
+
+
+def _ms(value: float | None) -> str:
+    return NOTHING if value is None else _short(value)
+
+
+def _short(value: float) -> str:
+    """Three figures."""
+    return f"{value:#.3g}".rstrip(".")
 
 
 def _lag(blocks: int) -> str:
