@@ -152,11 +152,14 @@ def _facts(server: Server) -> dict[str, Any]:
 def _say_what_happens() -> None:
     """Steps that take a while, on stderr."""
     import logging
-    import sys
+
+    class Echo(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(record.getMessage(), err=True)
 
     steps = logging.getLogger("adapters.stack")
     steps.setLevel(logging.INFO)
-    steps.addHandler(logging.StreamHandler(sys.stderr))
+    steps.handlers[:] = [Echo()]
 
 
 COMMANDS = (stack,)

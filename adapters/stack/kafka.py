@@ -98,7 +98,7 @@ class Kafka(Server):
     def prepare(self) -> None:
         """The settings as they are now, and a data directory marked as this cluster's."""
         self.logging.write_text(LOGGING)
-        self.properties.write_text("".join(f"{key}={value}\n" for key, value in self._all_settings().items()))
+        self.properties.write_text("".join(f"{key}={value}\n" for key, value in self.all_settings().items()))
         if not (self.data / "meta.properties").exists():
             formatting = ["kafka.tools.StorageTool", "format", "--cluster-id", self.cluster_id, "--config", str(self.properties)]
             with self.log.open("ab") as output:
@@ -118,19 +118,8 @@ class Kafka(Server):
         except KafkaException:
             return False
 
-    def _java(self, heap_mb: int) -> list[str]:
-        classes = jars.fetched(PROGRAM, JARS)
-        return [
-            str(install.need(install.JAVA)),
-            f"-Xmx{heap_mb}m",
-            "-XX:+UseSerialGC",
-            "-Djava.awt.headless=true",
-            f"-Dlog4j2.configurationFile={self.logging}",
-            "-cp",
-            f"{classes}/*",
-        ]
-
-    def _all_settings(self) -> dict[str, str]:
+    def all_settings(self) -> dict[str, str]:
+        """server.properties, as of the next start."""
         controller_port = next(peer.controller_port for peer in self.peers if peer.node == self.node)
         replicas = min(SAFE_NODES, len(self.peers))
         copies = {"default.replication.factor": replicas, "min.insync.replicas": max(1, replicas - 1)}
@@ -147,3 +136,15 @@ class Kafka(Server):
             "log.dirs": str(self.data),
             **self.settings,
         }
+
+    def _java(self, heap_mb: int) -> list[str]:
+        classes = jars.fetched(PROGRAM, JARS)
+        return [
+            str(install.need(install.JAVA)),
+            f"-Xmx{heap_mb}m",
+            "-XX:+UseSerialGC",
+            "-Djava.awt.headless=true",
+            f"-Dlog4j2.configurationFile={self.logging}",
+            "-cp",
+            f"{classes}/*",
+        ]

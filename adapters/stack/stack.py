@@ -92,7 +92,7 @@ class Stack:
         kafka_heap_mb: int = 384,
     ) -> None:
         if synchronous and not standby:
-            raise BadStack("synchronous commits need a standby that has them; right would be standby and synchronous")
+            raise BadStack("synchronous commits need a standby that has them; right would be --standby --synchronous, or neither")
         self.folder = folder.resolve()
         self.shape = Shape(kafka_nodes, standby, synchronous, partitions, kafka, postgres, kafka_heap_mb)
         self._passwords: dict[str, str] = {}

@@ -9,6 +9,7 @@
     database         of one test, migrated
     empty_database   of one test, as `outcry migrate` finds it the first time
     topic_prefix     of one test, for the names of topics and groups
+    own_folder       of one test, for servers of its own
     own_stack        makes stacks for tests that kill servers: own_stack(standby=True) is up, and gone after the test
 
 The shared servers start when the first test asks, and serve all workers of a run. A run that was killed leaves its servers behind; the next
@@ -124,22 +125,28 @@ def topic_prefix() -> str:
 
 
 @pytest.fixture
-def own_stack() -> Iterator[Callable[..., Stack]]:
-    """Makes stacks of one test: arguments as of Stack. The servers run when it returns."""
+def own_folder() -> Iterator[Path]:
+    """A folder of one test that the servers' user can enter, other than tmp_path; a run that was killed leaves none of its servers."""
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}own-", ignore_cleanup_errors=True) as root:
         folder = Path(root)
         folder.chmod(0o711)
-        made: list[Stack] = []
-
-        def make(**shape: int) -> Stack:
-            made.append(Stack(folder / str(len(made)), **shape))  # type: ignore[arg-type]  # bools among them
-            return _up(made[-1])
-
         with (folder / "users").open("a") as users:
             fcntl.flock(users, fcntl.LOCK_SH)
-            yield make
-            for stack in made:
-                stack.destroy()
+            yield folder
+
+
+@pytest.fixture
+def own_stack(own_folder: Path) -> Iterator[Callable[..., Stack]]:
+    """Makes stacks of one test: arguments as of Stack. The servers run when it returns."""
+    made: list[Stack] = []
+
+    def make(**shape: int) -> Stack:
+        made.append(Stack(own_folder / str(len(made)), **shape))  # type: ignore[arg-type]  # bools among them
+        return _up(made[-1])
+
+    yield make
+    for stack in made:
+        stack.destroy()
 
 
 def _up(stack: Stack) -> Stack:
