@@ -70,3 +70,11 @@ class Expired(Exception):
             f"topic {topic}, partition {partition}: block {wanted} is asked for, the first there is {first}; read it in the record"
         )
         self.wanted, self.first = wanted, first
+
+
+class BadTopic(ValueError):
+    """A topic that is missing or has a setting that would break the promise: topic, key, value, and what would be right."""
+
+    def __init__(self, topic: str, key: str, value: str, right: str) -> None:
+        super().__init__(f"topic {topic}: {key} is {value}; right would be {right}")
+        self.topic, self.key, self.value, self.right = topic, key, value, right

@@ -7,12 +7,13 @@ need not be opened to see what it is. A Reader gets each block once and in order
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, cast
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from eventstore import wire
 from eventstore.blocks import Block
@@ -22,6 +23,7 @@ from eventstore.topics import BLOCKS, MAX_RECORD_BYTES, failed
 
 RECORDS_AT_ONCE: Final = 64
 QUEUED_KBYTES: Final = 64 * 1_024  # what the client fetches ahead of its reader
+_CHANGING_LEADER: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -67,7 +69,7 @@ class BlocksTopic:
     def read(self, partition: int, after_seq: int = 0) -> Iterator[Block]:
         """The blocks after *after_seq* that are in the topic when reading begins, ascending, each once. Raises as Reader does."""
         with Reader(self, partition, after_seq) as reader:
-            while reader.offset < reader.end:
+            while not reader.is_at_end:
                 before = reader.offset
                 yield from reader.take(self.patience_s)
                 if reader.offset == before:
@@ -93,7 +95,7 @@ class Tape:
             }
         )
         try:
-            self.low, self.high = self._consumer.get_watermark_offsets(TopicPartition(*self._place), timeout=topic.patience_s)
+            self.low, self.high = self._ends()
         except KafkaException as error:
             self.close()
             raise failed(topic.bootstrap, error, f"topic {topic.name}, partition {partition}") from error
@@ -133,6 +135,17 @@ class Tape:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def _ends(self) -> tuple[int, int]:
+        """Lowest and next offset. While the leader changes no broker knows them. Raises KafkaException."""
+        end_s = time.monotonic() + self._topic.patience_s
+        while True:
+            try:
+                return self._consumer.get_watermark_offsets(TopicPartition(*self._place), timeout=self._topic.patience_s)
+            except KafkaException as error:
+                if error.args[0].code() not in _CHANGING_LEADER or time.monotonic() > end_s:
+                    raise
+                time.sleep(0.05)
+
     def _record(self, message: Message) -> Record:
         name, partition = self._place
         offset = message.offset()
@@ -151,7 +164,6 @@ class Tape:
 class Reader:
     """The blocks of a partition after *after_seq*, each once and in order, as they come to the topic.
 
-    offset  where it reads next; end: the first offset that was free when it was opened
     Raises  Expired when the topic does not go back so far; Disagree, Damaged, StoreFailed
     """
 
@@ -165,7 +177,11 @@ class Reader:
         except BaseException:
             self._tape.close()
             raise
-        self.end = self._tape.high
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all that was there when it was opened was taken, without finding anything wrong."""
+        return self._refused is None and self._tape.offset >= self._tape.high
 
     @property
     def offset(self) -> int:

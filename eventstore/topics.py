@@ -7,6 +7,7 @@ partition 0 in which nothing is written would count as one worker's share (measu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +16,7 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined] # exported, not declared
 
-from eventstore.errors import StoreFailed
+from eventstore.errors import BadTopic, StoreFailed
 
 BLOCKS: Final = "blocks"
 COMMANDS: Final = "commands"
@@ -25,14 +26,6 @@ BLOCKS_KEPT_BYTES: Final = 16 * 2**30
 COMMANDS_KEPT_MS: Final = 7 * 24 * 3_600_000
 _UNLIMITED: Final = -1
 _AT_LEAST: Final = frozenset({"max.message.bytes", "min.insync.replicas", "retention.bytes", "retention.ms"})  # any other: exactly
-
-
-class BadTopic(ValueError):
-    """A topic that is missing or has a setting that would break the promise: topic, key, value, and what would be right."""
-
-    def __init__(self, topic: str, key: str, value: str, right: str) -> None:
-        super().__init__(f"topic {topic}: {key} is {value}; right would be {right}")
-        self.topic, self.key, self.value, self.right = topic, key, value, right
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +69,10 @@ def wanted(partitions: int, replicas: int = 1, prefix: str = "") -> list[Topic]:
 
 
 def create(bootstrap: str, topics: Iterable[Topic], timeout_s: float = 30.0) -> list[str]:
-    """Create those of *topics* that are missing and return their names; what is there is left as it is. Raises StoreFailed."""
+    """Create those of *topics* that are missing and return their names, once they can be used; what is there is left as it is.
+
+    Raises StoreFailed.
+    """
     admin = _admin(bootstrap)
     missing = [NewTopic(each.name, each.partitions, each.replicas, config=dict(each.config)) for each in topics]
     created = []
@@ -87,7 +83,18 @@ def create(bootstrap: str, topics: Iterable[Topic], timeout_s: float = 30.0) -> 
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise failed(bootstrap, error, f"topic {name} was not created") from error
+    end_s = time.monotonic() + timeout_s
+    while not _are_led(admin, created, timeout_s):
+        if time.monotonic() > end_s:
+            raise StoreFailed(f"kafka at {bootstrap}", f"{', '.join(created)}: created, but without a leader for {timeout_s:g} s")
+        time.sleep(0.02)
     return created
+
+
+def _are_led(admin: AdminClient, names: Iterable[str], timeout_s: float) -> bool:
+    """Whether every partition of these topics has a leader, as far as the brokers have heard."""
+    there = admin.list_topics(timeout=timeout_s).topics
+    return all(name in there and all(each.leader >= 0 for each in there[name].partitions.values()) for name in names)
 
 
 def check(bootstrap: str, topics: Collection[Topic], timeout_s: float = 10.0) -> None:
