@@ -18,7 +18,7 @@ from eventstore.ports import Damaged, Fenced, OutcomeUnknown, StoreFailed
 from eventstore.postgres import PostgresLog
 from tests.contracts.record import block_after
 from tests.servers.fixtures import Database
-from tests.servers.proxy import Cut, Proxy
+from adapters.drill.proxy import Cut, Proxy
 
 LARGE_COMMANDS = 10_000  # a block of several packets
 PATIENCE_S = 0.3

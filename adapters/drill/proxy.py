@@ -1,10 +1,11 @@
-"""A TCP relay that cuts a connection at the worst moment: before a request arrives, before its answer returns, or late."""
+"""A TCP relay that is slow, or cuts a connection at the worst moment: before a request arrives, before its answer returns, or late."""
 
 from __future__ import annotations
 
 import queue
 import socket
 import threading
+import time
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Self
@@ -24,6 +25,7 @@ class Proxy:
     """Relays connections to (host, port) from its own `port` of the loopback interface; use it in a `with`.
 
     refuses  takes no new connections while set
+    delay_s  by which whatever passes is late, each way
     cuts     how many there were
     """
 
@@ -33,7 +35,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._links: list[Link] = []
         self._planned: tuple[Cut, bytes] | None = None
-        self.refuses, self.cuts = False, 0
+        self.refuses, self.delay_s, self.cuts = False, 0.0, 0
 
     def cut(self, cut: Cut, mark: bytes) -> None:
         """Once, at the next request that contains *mark*."""
@@ -95,6 +97,7 @@ class Link:
                     return
                 if self._fate is Cut.BEFORE_THE_REQUEST:
                     break
+                time.sleep(self._proxy.delay_s)
                 self.server.sendall(request)
         if self._fate is not Cut.BEFORE_THE_ANSWER:
             drop(self.server)
@@ -108,6 +111,7 @@ class Link:
                 elif self._fate is Cut.BEFORE_THE_ANSWER:
                     break
                 else:
+                    time.sleep(self._proxy.delay_s)
                     self.client.sendall(answer)
         drop(self.client)
         drop(self.server)
