@@ -21,21 +21,12 @@ from adapters.wiring import reading, writing
 from commands import batch
 from commands.codec import events, to_row
 from commands.messages import Command, Event
+from commands.ports import Unanswered
 from commands.writer import Writer
 from domain.partition import Partition
 
 ANSWER_S: Final = 15.0
 Send = Callable[[Sequence[Command]], list[Event]]
-
-
-class Unanswered(Exception):
-    """A command is on its way and nobody has answered: it may yet be executed. Look at the record before sending it again."""
-
-    def __init__(self, partition: int) -> None:
-        super().__init__(
-            f"partition {partition}: no answer within {ANSWER_S:.0f} s; no worker may own it (see `outcry top`). "
-            "The command waits in Kafka and may still be executed: look before you send it again"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +78,15 @@ def _write(writer: Writer, commands: Sequence[Command]) -> list[Event]:
 def _through_kafka(settings: Settings, symbol: str) -> Iterator[Opened]:
     from adapters.kafka_client import CommandsTopic, Outcomes
     from eventstore.kafka import BlocksTopic
+    from eventstore.topics import BLOCKS
 
     with reading(settings, symbol) as store:
-        topic = BlocksTopic(settings.kafka, settings.cluster)
-        with closing(CommandsTopic(settings.kafka)) as sender, closing(Outcomes(topic, store.number)) as outcomes:
+        prefix = settings.topic_prefix
+        topic = BlocksTopic(settings.kafka, settings.cluster, prefix + BLOCKS)
+        with (
+            closing(CommandsTopic(settings.kafka, prefix=prefix)) as sender,
+            closing(Outcomes(topic, store.number)) as outcomes,
+        ):
 
             def deliver(commands: Sequence[Command]) -> list[Event]:
                 named = [msgspec.structs.replace(command, session=0, sequence=secrets.randbits(62) + 1) for command in commands]
@@ -100,6 +96,6 @@ def _through_kafka(settings: Settings, symbol: str) -> Iterator[Opened]:
                 try:
                     return [event for answer in answers for event in answer.result(ANSWER_S).events]
                 except TimeoutError:
-                    raise Unanswered(store.number) from None
+                    raise Unanswered(store.number, ANSWER_S) from None
 
             yield deliver, store.state, store.log.durability

@@ -8,6 +8,7 @@ profile `stack`, `settings.toml` in the folder of the servers is read before it:
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -48,7 +49,9 @@ class Settings:
     profile                 embedded: one process, SQLite; stack: Postgres and Kafka
     stack                   folder of the servers that `outcry stack up` runs; else in the user's data directory, root's in /var/lib/outcry
     postgres                connection string of the record, as libpq reads it; better a passfile in it than a password
+    standby                 connection string of the standby, for `outcry verify`; empty: there is none
     kafka                   brokers: host:port, more after commas
+    topic_prefix            before the names of our topics and groups, where brokers serve others too
     cluster                 id that record and topics must carry; empty: whatever the record says
     partitions              trading partitions of the stack: numbers 1 to partitions
     instruments             symbol -> its trading partition
@@ -64,7 +67,9 @@ class Settings:
     profile: Profile = "embedded"
     stack: Path = field(default_factory=_stack_folder)
     postgres: str = field(default="", repr=False)
+    standby: str = field(default="", repr=False)
     kafka: str = ""
+    topic_prefix: str = ""
     cluster: str = ""
     partitions: int = 1
     instruments: Mapping[str, int] = field(default_factory=dict)
@@ -97,7 +102,7 @@ NUMBERS: Final = {
     "http_port": Bounds(0, 65_535),
 }
 PATHS: Final = frozenset({"store", "stack"})
-SECRET: Final = frozenset({"postgres"})
+SECRET: Final = frozenset({"postgres", "standby"})
 KEYS: Final = tuple(each.name for each in fields(Settings))
 
 
@@ -135,6 +140,8 @@ def _read(key: str, value: object, source: str) -> object:
         return _assignments(key, value, source)
     if key == "i_know_this_loses_data":
         return _flag(key, value, source)
+    if key == "topic_prefix":
+        return _topic_prefix(key, value, source)
     return _text(key, value, source)
 
 
@@ -204,6 +211,13 @@ def _text(key: str, value: object, source: str) -> str:
     if not isinstance(value, str) or not value.isprintable():
         shown = "not what it can be" if key in SECRET else _shown(value)
         raise BadSettings(f"{source}: {key} is {shown}; right would be one line of text")
+    return value
+
+
+def _topic_prefix(key: str, value: object, source: str) -> str:
+    """What may stand in the name of a topic."""
+    if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9._-]{0,64}", value):
+        raise BadSettings(f"{source}: {key} is {_shown(value)}; right would be up to 64 letters, digits, dots, hyphens and underscores")
     return value
 
 

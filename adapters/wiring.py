@@ -18,8 +18,10 @@ from adapters.names import BadName
 from adapters.settings import FILE, BadSettings, Settings
 from adapters.times import BadTime
 from commands.codec import BadRow
+from commands.ports import Unanswered
 from commands.writer import Stopped, Writer
 from domain.partition import Partition
+from eventstore.errors import BadTopic, Disagree, Expired
 from eventstore.memory import MemorySnapshots
 from eventstore.ports import BlockLog, Damaged, Fenced, NewerSchema, OutcomeUnknown, SnapshotStore, StoreFailed
 from eventstore.snapshots import FileSnapshots
@@ -40,7 +42,20 @@ class NoStore(ValueError):
 
 
 BAD_INPUT: Final = (BadDecimal, BadName, BadRow, BadSettings, BadTime, NoStore, NotInRecord)
-WORLD_FAILED: Final = (BadFeed, Damaged, Fenced, NewerSchema, OutcomeUnknown, Stopped, StoreFailed, OSError)
+WORLD_FAILED: Final = (
+    BadFeed,
+    BadTopic,
+    Damaged,
+    Disagree,
+    Expired,
+    Fenced,
+    NewerSchema,
+    OutcomeUnknown,
+    Stopped,
+    StoreFailed,
+    Unanswered,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,9 @@ class Worker:
 
     def __init__(self, settings: Settings, log: BlockLog, snapshots: SnapshotStore, cluster: str) -> None:
         self._name = name_of(settings)
-        topics.check(settings.kafka, topics.wanted(settings.partitions))
+        topics.check(settings.kafka, topics.wanted(settings.partitions, prefix=settings.topic_prefix))
         self.metrics = Metrics(self._name)
-        topic = BlocksTopic(settings.kafka, cluster)
+        topic = BlocksTopic(settings.kafka, cluster, settings.topic_prefix + topics.BLOCKS)
         limits = {"inbox_commands": settings.inbox_commands, "snapshot_every_events": settings.snapshot_every_events}
         self._seats = {
             number: Seat(Ownership(log, snapshots, number, **limits), log, topic, self.metrics, number)
@@ -51,13 +51,14 @@ class Worker:
         }
         self._inbox = CommandsInbox(
             settings.kafka,
-            f"{GROUP}-{cluster}",
+            f"{settings.topic_prefix}{GROUP}-{cluster}",
             self._seats,
             on_assigned=lambda number: self._seats[number].assigned(),
             on_revoked=lambda number: self._seats[number].revoked(),
             on_batch=lambda number, rows, offset: self._seats[number].offer(rows, offset),
             on_failed=self._held,
             worker=self._name,
+            prefix=settings.topic_prefix,
         )
         self._failure: BaseException | None = None
         self._beat_s = time.monotonic()
