@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, cast
+from typing import Any, Final, NamedTuple, Self, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -22,6 +23,8 @@ from eventstore.once import Once
 from eventstore.topics import BLOCKS, MAX_RECORD_BYTES, failed
 
 RECORDS_AT_ONCE: Final = 64
+A = TypeVar("A")
+B = TypeVar("B")
 QUEUED_KBYTES: Final = 64 * 1_024  # what the client fetches ahead of its reader
 _CHANGING_LEADER: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _LOG: Final = logging.getLogger(__name__)
@@ -81,6 +84,7 @@ class Tape:
 
     def __init__(self, topic: BlocksTopic, partition: int) -> None:
         self._topic, self._place = topic, (topic.name, partition)
+        self._waiting: deque[Message] = deque()
         self._consumer = Consumer(
             client_config(topic.bootstrap)
             | {
@@ -108,14 +112,9 @@ class Tape:
 
     def take(self, timeout_s: float) -> list[Record]:
         """The next records, as many as are there; waits until there is one, at most *timeout_s*. Raises Disagree, Damaged, StoreFailed."""
-        taken = []
-        for message in messages(self._consumer, timeout_s, RECORDS_AT_ONCE):
-            error = message.error()
-            if error is not None:
-                raise failed(self._topic.bootstrap, error, f"topic {self._place[0]}, partition {self._place[1]}, offset {self.offset}")
-            taken.append(self._record(message))
-            self.offset = taken[-1].offset + 1
-        return taken
+        if not self._waiting:
+            self._waiting.extend(messages(self._consumer, timeout_s, RECORDS_AT_ONCE))
+        return _up_to_the_first_refused(self._waiting, self._record)
 
     def records(self) -> Iterator[Record]:
         """Those that were there when it was opened. Raises as take does."""
@@ -148,6 +147,9 @@ class Tape:
 
     def _record(self, message: Message) -> Record:
         name, partition = self._place
+        error = message.error()
+        if error is not None:
+            raise failed(self._topic.bootstrap, error, f"topic {name}, partition {partition}, offset {self.offset}")
         offset = message.offset()
         assert offset is not None, "a record that was read has an offset"
         headers: dict[str, bytes] = dict(cast(Any, message.headers()) or [])
@@ -158,6 +160,7 @@ class Tape:
             raise Damaged(partition, None, f"topic {name}, offset {offset}: the headers are not those of a block ({wrong!r})") from None
         if self._topic.cluster and cluster != self._topic.cluster:
             raise Disagree(name, partition, f"the record at offset {offset} is of cluster {cluster}, not of {self._topic.cluster}")
+        self.offset = offset + 1
         return record
 
 
@@ -170,23 +173,19 @@ class Reader:
     def __init__(self, topic: BlocksTopic, partition: int, after_seq: int = 0) -> None:
         self._topic, self._partition = topic, partition
         self._once = Once(partition, after_seq)
-        self._refused: Exception | None = None
+        self._waiting: deque[Record] = deque()
         self._tape = Tape(topic, partition)
         try:
             self._tape.go(self._offset_of(after_seq))
         except BaseException:
             self._tape.close()
             raise
+        self.offset, self._end = self._tape.offset, self._tape.high
 
     @property
     def is_at_end(self) -> bool:
-        """Whether all that was there when it was opened was taken, without finding anything wrong."""
-        return self._refused is None and self._tape.offset >= self._tape.high
-
-    @property
-    def offset(self) -> int:
-        """Where it reads next."""
-        return self._tape.offset
+        """Whether all that was there when it was opened was taken."""
+        return self.offset >= self._end
 
     @property
     def seq(self) -> int:
@@ -196,21 +195,11 @@ class Reader:
     def take(self, timeout_s: float) -> list[Block]:
         """The next blocks, as many as are there. Waits for records at most *timeout_s*; none, too, when all were repetitions.
 
-        Raises Disagree, Damaged, StoreFailed, once what stood before was taken.
+        Raises Disagree, Damaged, NewerSchema, StoreFailed, once what stands before was taken.
         """
-        if self._refused is not None:
-            raise self._refused
-        blocks = []
-        try:
-            for record in self._tape.take(timeout_s):
-                block = opened(record, self._topic, self._partition)
-                if self._once.is_next(block):
-                    blocks.append(block)
-        except (Damaged, Disagree) as refused:
-            self._refused = refused
-            if not blocks:
-                raise
-        return blocks
+        if not self._waiting:
+            self._waiting.extend(self._tape.take(timeout_s))
+        return _up_to_the_first_refused(self._waiting, self._next_block)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -221,6 +210,13 @@ class Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _next_block(self, record: Record) -> Block | None:
+        """The block in *record*; None when it was there before."""
+        block = opened(record, self._topic, self._partition)
+        is_next = self._once.is_next(block)
+        self.offset = record.offset + 1
+        return block if is_next else None
 
     def _offset_of(self, seq: int) -> int:
         """An offset at or before the first record of block *seq*, where it is if nothing was sent twice.
@@ -248,6 +244,22 @@ def opened(record: Record, topic: BlocksTopic, partition: int) -> Block:
         what = f"headers name block {record.seq}, {record.hash.hex()}; it is {block.seq} of partition {block.partition}, {block.hash.hex()}"
         raise Damaged(partition, record.seq, f"topic {topic.name}, offset {record.offset}: {what}")
     return block
+
+
+def _up_to_the_first_refused(waiting: deque[A], make: Callable[[A], B | None]) -> list[B]:
+    """What *make* makes of those that wait. One that it refuses is left there, and refused aloud once nothing stands before it."""
+    made: list[B] = []
+    while waiting:
+        try:
+            one = make(waiting[0])
+        except Exception:
+            if made:
+                break
+            raise
+        waiting.popleft()
+        if one is not None:
+            made.append(one)
+    return made
 
 
 def messages(consumer: Consumer, timeout_s: float, at_most: int) -> list[Message]:

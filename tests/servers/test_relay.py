@@ -240,8 +240,10 @@ def test_a_fork_is_damage_for_who_reads_and_a_difference_for_who_compares(topic:
     publish(topic, chain)
     fork = grow(other, 3, claim=True)
     publish(topic, fork[2:])
+    reading = topic.read(PARTITION)
+    assert [next(reading) for _ in chain] == chain, "what stands before the fork is read"
     with pytest.raises(Damaged, match="block 3: there are two of them"):
-        list(topic.read(PARTITION))
+        next(reading)
     assert "block 3 at offset 4" in str(compare(log, topic, PARTITION).difference)
 
 
