@@ -53,14 +53,18 @@ def drive(
                 f"{store.settings.store} holds {holds}, not {source}: a feed wants a store of its own, name a new one with --store"
             )
         waiting: deque[Future[Committed]] = deque()
-        done = writer.positions.get(source, 0)
-        for batch in feed.batches(done):
+        done = on_record = writer.positions.get(source, 0)
+        for rows in feed.batches():
+            batch = rows[on_record * COMMAND_BYTES :]
+            on_record -= (len(rows) - len(batch)) // COMMAND_BYTES
+            show(feed.progress())
+            if not batch:
+                continue
             done += len(batch) // COMMAND_BYTES
             tally.commands += len(batch) // COMMAND_BYTES
             waiting.append(writer.submit(batch, {source: done}))
             if len(waiting) == in_flight:
                 tally.add(waiting.popleft().result())
-                show(feed.progress())
         for future in waiting:
             tally.add(future.result())
     now = store.log.head(store.number)

@@ -49,8 +49,8 @@ class Judge(Protocol):
 class Feed(Protocol):
     """A source that gives the same rows each time it is read.
 
-    Rows carry `session` and a sequence that rises by one from 1: to feed a partition twice changes nothing, and a restart goes on after the
-    session's last sequence. A feed lists its instruments and opens and funds its accounts itself, so it wants a partition of its own.
+    Rows carry `session` and a sequence that rises by one from 1: to feed a partition twice changes nothing, and a restart leaves out as
+    many rows as are on record. A feed lists its instruments and opens and funds its accounts itself, so it wants a partition of its own.
     """
 
     session: int
@@ -59,8 +59,8 @@ class Feed(Protocol):
     def judge(self) -> Judge | None:
         """None: there is no venue to compare with."""
 
-    def batches(self, after_sequence: int = 0) -> Iterator[bytes]:
-        """The rows whose sequence is above *after_sequence*, 1 to 16,384 rows a batch. Once per object. Raises BadFeed, OSError."""
+    def batches(self) -> Iterator[bytes]:
+        """All rows, 1 to 16,384 a batch. Once per object. Raises BadFeed, OSError."""
 
     def progress(self) -> float:
         """Share of the source that was read so far, 0 to 1."""
@@ -96,9 +96,9 @@ def rows(commands: Iterable[Command], session: int) -> Iterator[bytes]:
         yield row[:start] + _SESSION_SEQUENCE.pack(session, sequence) + row[start + _SESSION_SEQUENCE.size :]
 
 
-def batched(numbered: Iterable[bytes], after_sequence: int) -> Iterator[bytes]:
-    """Rows in batches. The first *after_sequence* rows are made and left out: what they teach the source's judge still counts."""
-    rest = islice(numbered, after_sequence, None)
+def batched(numbered: Iterable[bytes]) -> Iterator[bytes]:
+    """Rows in batches."""
+    rest = iter(numbered)
     while batch := b"".join(islice(rest, MAX_BATCH_COMMANDS)):
         assert len(batch) % COMMAND_BYTES == 0, "a row has 128 bytes"
         yield batch

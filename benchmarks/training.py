@@ -16,7 +16,7 @@ def main() -> None:
     """Execute a simulated market, fold its events, restore its snapshot."""
     feed = SimulatedFeed(seed=1, commands=COMMANDS)
     decided, folded = Partition(1), Partition(1)
-    for batch in feed.batches(0):
+    for batch in feed.batches():
         folded.apply(batch, decided.execute(batch))
     assert Partition.restore(folded.snapshot()).state_hash() == decided.state_hash(), "a fold ends where its execute did"
 

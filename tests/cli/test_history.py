@@ -36,12 +36,13 @@ def test_the_same_seed_gives_the_same_market_and_another_seed_another(outcry: Ou
     assert same["state_hash"] == first["state_hash"] != other["state_hash"]
 
 
-def test_a_feed_goes_on_where_its_record_ends(market: Outcry, tmp_path: Path) -> None:
-    """Cut short and run again, it leads to the state of one whole run; run once more, it adds nothing."""
-    rest = market("feed", "simulate", "--commands", 2 * COMMANDS, "--json").json
-    whole = market("feed", "simulate", "--commands", 2 * COMMANDS, "--json", "--store", tmp_path / "whole").json
-    nothing = market("feed", "simulate", "--commands", 2 * COMMANDS, "--json").json
-    assert (rest["commands"], rest["state_hash"]) == (COMMANDS, whole["state_hash"])
+@pytest.mark.parametrize("more", [1, COMMANDS, 16_384 - COMMANDS, 16_385 - COMMANDS, 40_000])
+def test_a_feed_goes_on_where_its_record_ends(market: Outcry, tmp_path: Path, more: int) -> None:
+    """Cut short and run again, it leads to the state of one whole run; run once more, it adds nothing. Wherever its batches are cut."""
+    rest = market("feed", "simulate", "--commands", COMMANDS + more, "--json").json
+    whole = market("feed", "simulate", "--commands", COMMANDS + more, "--json", "--store", tmp_path / "whole").json
+    nothing = market("feed", "simulate", "--commands", COMMANDS + more, "--json").json
+    assert (rest["commands"], rest["state_hash"]) == (more, whole["state_hash"])
     assert (nothing["commands"], nothing["blocks"], nothing["state_hash"]) == (0, 0, whole["state_hash"])
 
 
