@@ -50,6 +50,11 @@ def parsed(conninfo: str) -> dict[str, Any]:
         raise StoreFailed(KEY, f"it is no connection string of libpq; right would be one like '{EXAMPLE}'") from None
 
 
+def as_role(conninfo: str, role: str) -> str:
+    """The same server and database for another role, whose password stands in the same passfile. Raises StoreFailed."""
+    return make_conninfo("", **{key: value for key, value in parsed(conninfo).items() if key != "password"} | {"user": role})
+
+
 def connect(conninfo: str) -> Connection:
     """A new connection, every statement its own commit. Raises StoreFailed, saying what was tried and what would be right."""
     store = shown(conninfo)
