@@ -35,7 +35,6 @@ from eventstore.migrate import migrate
 POLL_S: Final = 0.02
 TOPICS_WITHIN_S: Final = 20.0
 OPENS_WITHIN_S: Final = 30.0
-COPIED_WITHIN_S: Final = 15.0
 
 
 class Arena:
@@ -157,7 +156,7 @@ class Arena:
     def end(self, timeout_s: float) -> Verdict:
         """Let every client hear its outcome, let the topic catch up, stop the workers; then ask the oracle. Raises StackFailed."""
         self.load.finish(timeout_s)
-        self._wait_copied()
+        self._wait_copied(timeout_s)
         trouble = []
         for each in list(self.workers):
             self.workers.remove(each)
@@ -182,9 +181,9 @@ class Arena:
         oracle.see_state(witness.testify(self.record, blocks, PARTITION, oracle.money, market.TRADERS))
         return oracle.verdict
 
-    def _wait_copied(self) -> None:
+    def _wait_copied(self, timeout_s: float) -> None:
         """Until the topic ends where the record ends; whether it does is for the oracle to say."""
-        end, topic = time.monotonic() + COPIED_WITHIN_S, BlocksTopic(self.bootstrap, self.cluster, patience_s=2.0)
+        end, topic = time.monotonic() + timeout_s, BlocksTopic(self.bootstrap, self.cluster, patience_s=2.0)
         while time.monotonic() < end:
             with suppress(psycopg.Error, StoreFailed, Disagree):
                 tail, (_, head) = topic.tail(PARTITION), recorded_head(self.record)

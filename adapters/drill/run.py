@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from adapters.drill.arena import Arena
 from adapters.drill.disk import NoDisk
-from adapters.drill.drills import Drill, with_sync
+from adapters.drill.drills import Drill
 from adapters.drill.ground import Grounds, Servers
 from adapters.drill.oracle import Verdict
 from adapters.stack.errors import NotInstalled, StackFailed
@@ -19,6 +19,7 @@ from eventstore.errors import StoreFailed
 
 Say = Callable[[str], None]
 SHOWN: Final = 5
+CONTROL_PATIENCE_S: Final = 3.0  # what is broken need not be waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, contr
         proxied=drill.proxied,
         careless=bool(missing and missing.careless),
     )
-    failed = ""
+    patience_s, failed = (CONTROL_PATIENCE_S if missing else effort.patience_s), ""
     with arena:
         arena.environment |= drill.environment(arena)
         if missing:
@@ -129,11 +130,9 @@ def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, contr
             arena.begin()
             arena.pause(*effort.before_s)
             drill.fault(arena)
-            arena.load.wait_told(int(effort.rate * effort.after_s), effort.patience_s)
+            arena.load.wait_told(int(effort.rate * effort.after_s), patience_s)
         except (StackFailed, StoreFailed) as error:
             failed = str(error)
         ground.mend()
-        verdict = arena.end(effort.patience_s if not missing else effort.patience_s / 5)
-    if missing and missing.prepare is not None:
-        with_sync(arena)
+        verdict = arena.end(patience_s)
     return verdict, failed
