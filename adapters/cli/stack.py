@@ -45,11 +45,12 @@ def up(folder: Path, *, standby: bool, **asked: Any) -> Answer:
 
     Returns when all of it serves; a stack that is there is brought back as it was made. Then `outcry serve --profile stack` runs on it.
     """
-    from adapters.stack.stack import FILE, Stack
+    from adapters.stack import state
+    from adapters.stack.stack import Stack
 
     _say_what_happens()
     shape = {key: value for key, value in asked.items() if value is not None} | ({"standby": True} if standby else {})
-    made = Stack.open(folder, **shape) if (folder / FILE).exists() else Stack(folder, **shape)
+    made = Stack.open(folder, **shape) if state.found(folder) else Stack(folder, **shape)
     made.up()
     answer = _status(made)
     usual = options.settings_of(None).stack.resolve() == made.folder

@@ -76,9 +76,9 @@ class Postgres(Server):
         self.synchronous: Sequence[str] = ()
         self.settings: dict[str, str] = {}
         self.user = SYSTEM_USER if os.geteuid() == 0 else None
-        self.data, self.sockets, self.passfile = folder / "data", folder / "socket", folder / "passwords"
-        if len(os.fsencode(self.sockets)) > SOCKET_PATH_BYTES:
-            raise BadStack(f"{self.sockets} is longer than a socket's path may be ({SOCKET_PATH_BYTES} bytes); name a shorter folder")
+        self.data, self.sockets, self.passfile = folder / "data", folder, folder / "passwords"
+        if len(os.fsencode(folder)) > SOCKET_PATH_BYTES:
+            raise BadStack(f"{folder} is longer than the path of a socket may be ({SOCKET_PATH_BYTES} bytes); name a shorter folder")
 
     def check(self) -> None:
         """As every server; its user must get to the folder from the root."""
@@ -93,9 +93,7 @@ class Postgres(Server):
 
     def prepare(self) -> None:
         """A data directory: a new one, or a copy of the primary's; and the settings as they are now."""
-        self.sockets.mkdir(mode=0o700, exist_ok=True)
         self._write(self.passfile, f"*:*:*:{REPLICATOR}:{self.passwords[REPLICATOR]}\n")
-        self._hand_over(self.sockets)
         if self.follows and self.data.exists() and not self._is_standby():
             # It was the primary before the other was promoted, and may hold what nobody else has: set aside, never deleted.
             self.data.rename(self.folder / f"data-until-{time.time_ns()}")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import secrets
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -27,43 +26,14 @@ from typing import Final
 import msgspec
 from psycopg.conninfo import make_conninfo
 
-from adapters.stack import loopback
+from adapters.stack import loopback, state
 from adapters.stack.errors import BadStack
 from adapters.stack.kafka import SAFE_NODES, Kafka, Peer
-from adapters.stack.postgres import DATABASE, MIGRATOR, READER, ROLES, WRITER, Postgres
+from adapters.stack.postgres import DATABASE, MIGRATOR, READER, WRITER, Postgres
 from adapters.stack.server import Server
+from adapters.stack.state import PASSWORDS, PRIMARY, STANDBY, Shape
 
-FILE: Final = "stack.json"
 SETTINGS_FILE: Final = "settings.toml"
-PASSWORDS: Final = "passwords"
-PRIMARY: Final = "postgres"
-STANDBY: Final = "standby"
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """What a stack is made of: see Stack."""
-
-    kafka_nodes: int = 1
-    standby: bool = False
-    synchronous: bool = False
-    partitions: int = 1
-    kafka: bool = True
-    postgres: bool = True
-    kafka_heap_mb: int = 384
-
-
-def _cluster_id() -> str:
-    """A new id of a Kafka cluster: 16 bytes in base64, and no dash in front, which would read as an option."""
-    return "k" + secrets.token_urlsafe(16)[1:]
-
-
-class State(msgspec.Struct):
-    """What must be remembered between two processes: all of it is in the folder's stack.json."""
-
-    shape: Shape
-    primary: str = PRIMARY
-    ports: dict[str, int] = {}
-    kafka_cluster_id: str = msgspec.field(default_factory=_cluster_id)
 
 
 class Stack:
@@ -96,26 +66,25 @@ class Stack:
         self.folder = folder.resolve()
         self.shape = Shape(kafka_nodes, standby, synchronous, partitions, kafka, postgres, kafka_heap_mb)
         self._passwords: dict[str, str] = {}
-        self._state = self._load()
+        self._state = state.load(self.folder, self.shape)
         self.servers: Mapping[str, Server] = self._servers()
 
     @classmethod
     def open(cls, folder: Path, **changes: int) -> Stack:
         """The stack that lies in *folder*, with *changes* of its shape. Raises BadStack when there is none, or it cannot change so."""
-        try:
-            state = msgspec.json.decode((folder / FILE).read_bytes(), type=State)
-        except FileNotFoundError:
-            raise BadStack(f"no stack in {folder}; make one with `outcry stack up`, or name its folder with --stack") from None
-        return cls(folder, **(msgspec.structs.asdict(state.shape) | changes))
+        kept = state.found(folder)
+        if kept is None:
+            raise BadStack(f"no stack in {folder}; make one with `outcry stack up`, or name its folder with --stack")
+        return cls(folder, **(msgspec.structs.asdict(kept.shape) | changes))
 
     def up(self) -> None:
         """Install what is missing, start what does not run, return when all of it serves. Raises StackFailed, BadStack."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            self._state = self._load()
+            self._state = state.load(self.folder, self.shape)
             self._choose_ports()
-            self._keep_passwords()
-            self._save()
+            self._passwords |= state.passwords(self.folder)
+            state.save(self.folder, self._state)
             for server in self.servers.values():
                 server.check()  # all of them, before any of them starts
             nodes = self._start_kafka() if self.shape.kafka else []
@@ -146,7 +115,7 @@ class Stack:
                 raise BadStack(f"{old.name} still runs: two primaries would both take writes; stop or kill it first")
             new.promote()
             self._state.primary = new.name
-            self._save()
+            state.save(self.folder, self._state)
 
     @property
     def postgres(self) -> Postgres:
@@ -257,39 +226,6 @@ class Stack:
                 ports[name] = loopback.free_port(ports.values())
         for name, server in self.servers.items():
             server.port = ports[name]
-
-    def _keep_passwords(self) -> None:
-        """Passwords of the roles, made once, in a file of libpq's form that only we can read."""
-        if not self._passfile.exists():
-            new = self._passfile.with_suffix(".new")
-            new.touch(0o600)
-            new.write_text("".join(f"*:*:*:{role}:{secrets.token_urlsafe(24)}\n" for role in ROLES))
-            new.replace(self._passfile)
-        lines = (line.split(":") for line in self._passfile.read_text().splitlines())
-        self._passwords |= {fields[3]: fields[4] for fields in lines}
-
-    def _load(self) -> State:
-        """What the folder remembers, with what is asked for now added to it. Raises BadStack when both cannot be."""
-        asked = self.shape
-        try:
-            state = msgspec.json.decode((self.folder / FILE).read_bytes(), type=State)
-        except FileNotFoundError:
-            return State(asked)
-        kept = state.shape
-        for key in ("partitions", *(("kafka_nodes",) if kept.kafka and asked.kafka else ())):
-            if getattr(kept, key) != getattr(asked, key):
-                raise BadStack(
-                    f"the stack in {self.folder} was made with {key} = {getattr(kept, key)}, asked for are {getattr(asked, key)}; "
-                    "right would be that number, or another folder"
-                )
-        added = {key: getattr(kept, key) or getattr(asked, key) for key in ("kafka", "postgres", "standby")}
-        state.shape = msgspec.structs.replace(asked, **added)
-        return state
-
-    def _save(self) -> None:
-        new = self.folder / f"{FILE}.new"
-        new.write_bytes(msgspec.json.format(msgspec.json.encode(self._state)))
-        new.replace(self.folder / FILE)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -58,7 +58,7 @@ def test_the_scripts_make_roles_database_and_a_standby(primary: Postgres, own_fo
     variables = {"PASSWORDS": str(passwords), "PATH": f"{programs}:{os.environ['PATH']}"}
 
     os.chown(passwords, (own_folder / "p").stat().st_uid, -1)
-    of_primary = {"PGHOST": str(primary.sockets), "PGPORT": str(primary.port), "PGDATA": str(primary.data)}
+    of_primary = {"PGHOST": str(primary.folder), "PGPORT": str(primary.port), "PGDATA": str(primary.data)}
     with (own_folder / "said").open("wb") as said:
         assert process.run([DEPLOY / "postgres-init.sh"], said, primary.user, **variables, **of_primary) == 0, said
     primary.kill(signal.SIGHUP)

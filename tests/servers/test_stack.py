@@ -221,15 +221,21 @@ def test_a_stack_that_cannot_be_is_refused(own_stack: Make, first: dict[str, int
         Stack(folder, **then)  # type: ignore[arg-type]  # bools among them
 
 
+def test_a_folder_whose_file_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"shape": 7}')
+    with pytest.raises(BadStack, match=r"stack\.json: Expected `object`, got `int`"):
+        Stack.open(tmp_path)
+
+
 def test_a_folder_whose_sockets_would_have_too_long_a_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadStack, match="name a shorter folder"):
         Stack(tmp_path / ("x" * 100), kafka=False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as somebody else")
-def test_a_folder_that_the_servers_user_cannot_reach_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    tmp_path.chmod(0o700)
-    stack = Stack(tmp_path / "closed")
+def test_a_folder_that_the_servers_user_cannot_reach_is_refused_before_anything_starts(own_folder: Path) -> None:
+    (own_folder / "closed").mkdir(0o700)
+    stack = Stack(own_folder / "closed" / "stack")
     with pytest.raises(BadStack, match="cannot reach"):
         stack.up()
     assert set(pids(stack).values()) == {None}
