@@ -27,7 +27,7 @@ from commands.codec import to_row
 from commands.messages import NoteUnreadable
 from commands.ports import Full
 from eventstore.kafka import QUEUED_KBYTES, RECORDS_AT_ONCE, client_config, messages
-from eventstore.topics import COMMANDS, MAX_BATCH_BYTES, commands_topic, failed
+from eventstore.topics import COMMANDS, MAX_BATCH_BYTES, commands_topic, failed, slow_to_miss
 
 LATER: Final = -1
 MAX_SILENCE_MS: Final = 60_000  # of the thread that runs it, before the group takes its partitions away
@@ -129,6 +129,8 @@ class CommandsInbox:
     def run(self, stop: threading.Event) -> None:
         """Be a member until *stop*, then give everything back and leave. Raises StoreFailed, and what a callback raises."""
         try:
+            for says in slow_to_miss(self._bootstrap):
+                _LOG.warning("kafka at %s: %s when a worker has died", self._bootstrap, says)
             self._consumer.subscribe(list(self._partitions), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
             while not stop.is_set():
                 self._do_what_was_asked()

@@ -24,6 +24,7 @@ MAX_RECORD_BYTES: Final = 96 * 2**20  # of a block; a broker reads no request ab
 MAX_BATCH_BYTES: Final = 4 * 2**20  # of commands; the largest batch of docs/protocol.md has 2 MiB and 16 bytes
 BLOCKS_KEPT_BYTES: Final = 16 * 2**30
 COMMANDS_KEPT_MS: Final = 7 * 24 * 3_600_000
+SLOWEST_MS: Final = MappingProxyType({"group.consumer.session.timeout.ms": 2_000, "group.consumer.heartbeat.interval.ms": 500})
 _UNLIMITED: Final = -1
 _AT_LEAST: Final = frozenset({"max.message.bytes", "min.insync.replicas", "retention.bytes", "retention.ms"})  # any other: exactly
 
@@ -118,6 +119,23 @@ def check(bootstrap: str, topics: Collection[Topic], timeout_s: float = 10.0) ->
             _check_config(each, values)
     except KafkaException as error:
         raise failed(bootstrap, error) from error
+
+
+def slow_to_miss(bootstrap: str, timeout_s: float = 10.0) -> list[str]:
+    """Settings of the brokers by which a dead worker is missed later than need be; each a sentence. Raises StoreFailed."""
+    admin = _admin(bootstrap)
+    found = []
+    try:
+        for broker in admin.list_topics(timeout=timeout_s).brokers:
+            resource = ConfigResource(ConfigResource.Type.BROKER, str(broker))
+            config = admin.describe_configs([resource], request_timeout=timeout_s)[resource].result()
+            for key, slowest_ms in SLOWEST_MS.items():
+                value = config[key].value if key in config else "not there"
+                if not 0 < _amount(str(value)) <= slowest_ms:
+                    found.append(f"broker {broker}: {key} is {value}; right would be at most {slowest_ms}, for so long nobody trades")
+    except KafkaException as error:
+        raise failed(bootstrap, error) from error
+    return found
 
 
 def failed(bootstrap: str, error: KafkaException | KafkaError, what: str = "") -> StoreFailed:

@@ -9,8 +9,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from adapters.stack.stack import Stack
 from eventstore import topics
-from eventstore.errors import StoreFailed
-from eventstore.errors import BadTopic
+from eventstore.errors import BadTopic, StoreFailed
 from eventstore.topics import check, create, wanted
 from tests.servers.topic import until
 
@@ -84,3 +83,11 @@ def test_brokers_that_do_not_answer_are_named() -> None:
         check(NOBODY, wanted(1), timeout_s=1)
     with pytest.raises(StoreFailed, match=rf"kafka at {NOBODY}: topic .* was not created"):
         create(NOBODY, wanted(1), timeout_s=1)
+
+
+def test_brokers_that_are_slow_to_miss_a_worker_are_named(kafka_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they come they wait for 45 seconds, and the market with them."""
+    assert topics.slow_to_miss(kafka_stack.kafka_bootstrap) == []
+    monkeypatch.setattr(topics, "SLOWEST_MS", {"group.consumer.session.timeout.ms": 100})
+    (says,) = topics.slow_to_miss(kafka_stack.kafka_bootstrap)
+    assert "broker 1: group.consumer.session.timeout.ms is 1500; right would be at most 100" in says
