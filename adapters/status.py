@@ -2,7 +2,8 @@
 
 GET /metrics  what it counts and measures, as Prometheus reads it
 GET /live     200 while the main loop beats; 503 with the reason when it has not for DEAD_AFTER_S: start it anew
-GET /ready    200, or 503 with the reasons why not: {"ready": false, "reasons": […]}: wait, or look at what they name
+GET /ready    200, or 503 with the reasons why not: {"ready": false, "reasons": […]}: wait, or look at what they name. One of them is a main
+              loop that has not gone round for LATE_AFTER_S
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from adapters.metrics import Metrics
 
 HOST: Final = "127.0.0.1"
 DEAD_AFTER_S: Final = 10.0
+LATE_AFTER_S: Final = 2.0  # the main loop waits for something that does not answer: alive, but not ready
 PATIENCE_S: Final = 5.0  # with a client that is slow to ask or to read
 AT_ONCE: Final = 16  # connections; more are closed unanswered
 ASKING_S: Final = 1.0
@@ -64,6 +66,14 @@ class _Server(ThreadingHTTPServer):
 
     def reasons(self) -> list[str]:
         """Why the worker is not ready."""
+        return self.stands_still(LATE_AFTER_S) + self._reasons()
+
+    def stands_still(self, after_s: float) -> list[str]:
+        """That the main loop has not gone round for *after_s*, if it has not."""
+        silence_s = time.monotonic() - self._beat()
+        return [f"the main loop stands still for {silence_s:.1f} s"] if silence_s > after_s else []
+
+    def _reasons(self) -> list[str]:
         if not self._asking.acquire(timeout=ASKING_S):
             return ["whoever asked before has no answer yet: something that the worker needs does not answer"]
         try:
@@ -73,10 +83,6 @@ class _Server(ThreadingHTTPServer):
             return [f"readiness is unknown: {type(error).__name__}: {error}"]
         finally:
             self._asking.release()
-
-    def silence_s(self) -> float:
-        """For how long the main loop has not gone round."""
-        return time.monotonic() - self._beat()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for each connection, up to AT_ONCE."""
@@ -106,9 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/metrics":
             self._answer(200, CONTENT_TYPE_LATEST, generate_latest(self.server.registry))
         elif path == "/live":
-            silence_s = self.server.silence_s()
-            dead = silence_s > DEAD_AFTER_S
-            self._say(503 if dead else 200, {"live": not dead, "reasons": [f"the main loop stands still for {silence_s:.1f} s"] * dead})
+            reasons = self.server.stands_still(DEAD_AFTER_S)
+            self._say(503 if reasons else 200, {"live": not reasons, "reasons": reasons})
         elif path == "/ready":
             reasons = self.server.reasons()
             self._say(503 if reasons else 200, {"ready": not reasons, "reasons": reasons})

@@ -26,7 +26,7 @@ class Worker:
     """What the server asks of the worker."""
 
     ready: Callable[[], list[str]] = list
-    beat_s: float = field(default_factory=time.monotonic)
+    beat_s: float = field(default_factory=lambda: time.monotonic() + PATIENCE_S)  # as if it went round all the time
 
 
 @pytest.fixture
@@ -60,6 +60,13 @@ def test_a_worker_is_ready_when_there_is_no_reason_why_not(server: StatusServer,
     assert get(server, "/ready") == (200, {"ready": True, "reasons": []})
     worker.ready = lambda: ["partition 1: neither owned nor followed", "the record does not answer"]
     assert get(server, "/ready") == (503, {"ready": False, "reasons": worker.ready()})
+
+
+def test_a_worker_that_waits_for_something_lives_but_is_not_ready(server: StatusServer, worker: Worker) -> None:
+    """As a standby whose record does not answer: nobody should rely on it, and nobody should kill it for that."""
+    worker.beat_s = time.monotonic() - 3
+    assert get(server, "/live")[0] == 200
+    assert get(server, "/ready") == (503, {"ready": False, "reasons": ["the main loop stands still for 3.0 s"]})
 
 
 def test_a_question_that_cannot_be_answered_is_a_reason(server: StatusServer, worker: Worker) -> None:
