@@ -1,5 +1,5 @@
 # make run    a simulated market of a million commands, recorded, read back and proved (three minutes on a fresh machine)
-# make test   lint, types, import contracts, all tests
+# make test   lint, types, import contracts, all tests, against real servers where the machine lets us install them
 # make soak | fuzz | bench | clean
 # Each sets up what it needs: .venv from requirements.lock, and the kernel compiled in place when domain/ has changed.
 SHELL := bash
@@ -27,6 +27,7 @@ test: $(KERNEL)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/lint-imports --no-cache
+	@$(BIN)/outcry stack install --json >/dev/null || { echo "tests that need a server which is missing will be skipped" >&2; [ "$${CI:-}" != true ]; }
 	$(BIN)/python -m pytest -n 2 -m "not soak"
 
 soak: $(KERNEL)

@@ -12,7 +12,7 @@ import numpy as np
 
 from adapters.feed import Feed
 from adapters.wiring import NoStore, Store
-from commands.writer import Committed
+from commands.writer import Committed, Writer
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.events import COMMAND_REFUSED, EVENT_WORDS, TRADE_EXECUTED
 from domain.verbs import COMMAND_BYTES
@@ -36,7 +36,9 @@ class Tally:
         self.refusals += int(np.count_nonzero(kinds == COMMAND_REFUSED))
 
 
-def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) -> Tally:
+def drive(
+    store: Store, feed: Feed, source: str, show: Callable[[float], None], open_writer: Callable[[Store], Writer] = Store.writer
+) -> Tally:
     """Feed *store* with what it does not have of *source* yet; every batch is in the record when this returns.
 
     The position in the source stands in the blocks it led to, so a run that was cut short goes on where the record ends.
@@ -44,20 +46,25 @@ def drive(store: Store, feed: Feed, source: str, show: Callable[[float], None]) 
     """
     in_flight = store.settings.inbox_commands // MAX_BATCH_COMMANDS  # as many batches as the writer's inbox holds: it is never full
     begin, before, tally = time.monotonic(), store.log.head(store.number), Tally()
-    with store.writer() as writer:
+    with open_writer(store) as writer:
         if writer.partition.events and source not in writer.positions:
+            holds = ", ".join(writer.positions) or "commands of clients"
             raise NoStore(
-                f"{store.settings.store} holds something else than {source}: a feed wants a store of its own, name a new one with --store"
+                f"{store.settings.store} holds {holds}, not {source}: a feed wants a store of its own, name a new one with --store"
             )
         waiting: deque[Future[Committed]] = deque()
-        done = writer.positions.get(source, 0)
-        for batch in feed.batches(done):
+        done = on_record = writer.positions.get(source, 0)
+        for rows in feed.batches():
+            batch = rows[on_record * COMMAND_BYTES :]
+            on_record -= (len(rows) - len(batch)) // COMMAND_BYTES
+            show(feed.progress())
+            if not batch:
+                continue
             done += len(batch) // COMMAND_BYTES
             tally.commands += len(batch) // COMMAND_BYTES
             waiting.append(writer.submit(batch, {source: done}))
             if len(waiting) == in_flight:
                 tally.add(waiting.popleft().result())
-                show(feed.progress())
         for future in waiting:
             tally.add(future.result())
     now = store.log.head(store.number)

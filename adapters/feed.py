@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from commands.codec import to_row
 from commands.messages import Command
@@ -47,8 +49,8 @@ class Judge(Protocol):
 class Feed(Protocol):
     """A source that gives the same rows each time it is read.
 
-    Rows carry `session` and a sequence that rises by one from 1: to feed a partition twice changes nothing, and a restart goes on after the
-    session's last sequence. A feed lists its instruments and opens and funds its accounts itself, so it wants a partition of its own.
+    Rows carry `session` and a sequence that rises by one from 1: to feed a partition twice changes nothing, and a restart leaves out as
+    many rows as are on record. A feed lists its instruments and opens and funds its accounts itself, so it wants a partition of its own.
     """
 
     session: int
@@ -57,11 +59,29 @@ class Feed(Protocol):
     def judge(self) -> Judge | None:
         """None: there is no venue to compare with."""
 
-    def batches(self, after_sequence: int = 0) -> Iterator[bytes]:
-        """The rows whose sequence is above *after_sequence*, 1 to 16,384 rows a batch. Once per object. Raises BadFeed, OSError."""
+    def batches(self) -> Iterator[bytes]:
+        """All rows, 1 to 16,384 a batch. Once per object. Raises BadFeed, OSError."""
 
     def progress(self) -> float:
         """Share of the source that was read so far, 0 to 1."""
+
+
+READ_BYTES: Final = 2**20
+DIGEST_DIGITS: Final = 16
+
+
+def file_source(kind: str, path: Path, show: Callable[[float], None]) -> str:
+    """What a file is called in the record: the same again, and no other file so, not even one of its name. Reads all of it. Raises OSError.
+
+    Its name counts, for it says of which day it is.
+    """
+    digest, size, done = hashlib.sha256(), path.stat().st_size, 0
+    with path.open("rb") as file:
+        while part := file.read(READ_BYTES):
+            digest.update(part)
+            done += len(part)
+            show(min(1.0, done / max(1, size)))
+    return f"{kind} {path.name}, {done} bytes, SHA-256 {digest.hexdigest()[:DIGEST_DIGITS]}"
 
 
 _SESSION_SEQUENCE = struct.Struct("<2q")
@@ -76,9 +96,9 @@ def rows(commands: Iterable[Command], session: int) -> Iterator[bytes]:
         yield row[:start] + _SESSION_SEQUENCE.pack(session, sequence) + row[start + _SESSION_SEQUENCE.size :]
 
 
-def batched(numbered: Iterable[bytes], after_sequence: int) -> Iterator[bytes]:
-    """Rows in batches. The first *after_sequence* rows are made and left out: what they teach the source's judge still counts."""
-    rest = islice(numbered, after_sequence, None)
+def batched(numbered: Iterable[bytes]) -> Iterator[bytes]:
+    """Rows in batches."""
+    rest = iter(numbered)
     while batch := b"".join(islice(rest, MAX_BATCH_COMMANDS)):
         assert len(batch) % COMMAND_BYTES == 0, "a row has 128 bytes"
         yield batch

@@ -48,9 +48,9 @@ class ItchFeed:
         self._run: list[tuple[itch.Message, itch.OrderExecuted, Displayed]] = []
         self._read_bytes = 0
 
-    def batches(self, after_sequence: int = 0) -> Iterator[bytes]:
+    def batches(self) -> Iterator[bytes]:
         """Command rows. Raises BadFeed, OSError."""
-        return batched(rows(self.commands(), self.session), after_sequence)
+        return batched(rows(self.commands(), self.session))
 
     def progress(self) -> float:
         """Share of the file's bytes read."""

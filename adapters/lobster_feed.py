@@ -39,9 +39,9 @@ class LobsterFeed:
         self._sells, self._buys = Window(INSTRUMENT, "sell"), Window(INSTRUMENT, "buy")
         self._run: list[lobster.Message] = []
 
-    def batches(self, after_sequence: int = 0) -> Iterator[bytes]:
+    def batches(self) -> Iterator[bytes]:
         """Command rows. Raises BadFeed, OSError."""
-        return batched(rows(self.commands(), self.session), after_sequence)
+        return batched(rows(self.commands(), self.session))
 
     def progress(self) -> float:
         """Share of the messages' bytes read."""

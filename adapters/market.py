@@ -1,44 +1,101 @@
-"""A store opened for trading by hand: names and decimals in, readable events out, every command in the record before the answer."""
+"""A record opened for trading by hand: names and decimals in, readable events out, every command on record before the answer.
+
+Embedded, this process is the partition's writer. In a stack it is a client like any other: it reads the record to know what is listed,
+sends its commands through Kafka, and learns from the committed blocks what became of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from adapters import example, names
 from adapters.directory import Directory
 from adapters.settings import Settings
-from adapters.wiring import writing
+from adapters.wiring import reading, writing
+from commands import batch
 from commands.codec import events, to_row
 from commands.messages import Command, Event
+from commands.ports import Unanswered
 from commands.writer import Writer
+from domain.partition import Partition
+
+ANSWER_S: Final = 15.0
+Send = Callable[[Sequence[Command]], list[Event]]
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """directory is as of the opening; began says that the store was empty and got the example market."""
+    """directory is as of the opening; began says that the record was empty and got the example market; durability is that of an answer."""
 
-    writer: Writer
+    deliver: Send
     directory: Directory
     began: bool
+    durability: str
 
     def send(self, *commands: Command) -> list[Event]:
-        """Decide *commands* and record them as one batch; what became of them. Raises BadRow, Fenced, OutcomeUnknown, StoreFailed."""
-        return _send(self.writer, commands)
+        """Have *commands* decided and recorded as one batch; what became of them. Raises BadRow, Fenced, OutcomeUnknown, StoreFailed."""
+        return self.deliver(commands)
 
 
 @contextmanager
-def trading(settings: Settings) -> Iterator[Market]:
-    """The market of a store; an empty one begins as the example. Raises BadName, Damaged, NewerSchema, StoreFailed, OSError."""
-    with writing(settings) as store, store.writer() as writer:
-        began = writer.partition.events == 0
+def trading(settings: Settings, symbol: str = "") -> Iterator[Market]:
+    """The market in which *symbol* is traded; an empty one begins as the example.
+
+    Raises BadName, BadSettings, Damaged, NewerSchema, StoreFailed, Unanswered, OSError.
+    """
+    opened = _in_process(settings) if settings.profile == "embedded" else _through_kafka(settings, symbol)
+    with opened as (deliver, state, durability):
+        partition = state()
+        began = partition.events == 0
         if began:
-            names.save(settings.store, example.NAMES)
-            _send(writer, example.commands())
-        yield Market(writer, Directory(writer.partition, names.load(settings.store)), began)
+            deliver(list(example.commands()))
+            names.save(settings.folder, example.NAMES)
+            partition = state()
+        yield Market(deliver, Directory(partition, names.load(settings.folder)), began, durability)
 
 
-def _send(writer: Writer, commands: Iterable[Command]) -> list[Event]:
+Opened = tuple[Send, Callable[[], Partition], str]
+
+
+@contextmanager
+def _in_process(settings: Settings) -> Iterator[Opened]:
+    with writing(settings) as store, store.writer() as writer:
+        yield (lambda commands: _write(writer, commands)), lambda: writer.partition, store.log.durability
+
+
+def _write(writer: Writer, commands: Sequence[Command]) -> list[Event]:
     committed = writer.submit(b"".join(map(to_row, commands))).result()
     return events(committed.events, committed.first_event)
+
+
+@contextmanager
+def _through_kafka(settings: Settings, symbol: str) -> Iterator[Opened]:
+    from adapters.kafka_client import CommandsTopic, Outcomes
+    from eventstore.kafka import BlocksTopic
+    from eventstore.topics import BLOCKS
+
+    with reading(settings, symbol) as store:
+        prefix = settings.topic_prefix
+        topic = BlocksTopic(settings.kafka, settings.cluster, prefix + BLOCKS)
+        with (
+            closing(CommandsTopic(settings.kafka, prefix=prefix)) as sender,
+            closing(Outcomes(topic, store.number)) as outcomes,
+        ):
+
+            def deliver(commands: Sequence[Command]) -> list[Event]:
+                named = [msgspec.structs.replace(command, session=0, sequence=secrets.randbits(62) + 1) for command in commands]
+                answers = [outcomes.expect(account=command.account, sequence=command.sequence) for command in named]
+                sender.send(store.number, batch.encode(b"".join(map(to_row, named))))
+                sender.flush()
+                try:
+                    return [event for answer in answers for event in answer.result(ANSWER_S).events]
+                except TimeoutError:
+                    raise Unanswered(store.number, ANSWER_S) from None
+
+            yield deliver, store.state, store.log.durability

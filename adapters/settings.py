@@ -1,46 +1,90 @@
-"""Settings: one typed object, from defaults, a TOML file and the environment, the later winning.
+"""Settings: one typed object, from defaults, files of TOML and the environment, the later winning.
 
-The file is named by OUTCRY_SETTINGS, else it is `settings.toml` in the user's configuration directory, where it may be absent. Its keys are
-the fields of Settings; in the environment they are in capitals after OUTCRY_: `partition = 3` or OUTCRY_PARTITION=3.
+The user's file is named by OUTCRY_SETTINGS, else it is `settings.toml` in the user's configuration directory, where it may be absent. Its
+keys are the fields of Settings; in the environment they are in capitals after OUTCRY_: `partition = 3` or OUTCRY_PARTITION=3. With the
+profile `stack`, `settings.toml` in the folder of the servers is read before it: `outcry stack up` wrote there where they listen.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn, get_args
 
 from platformdirs import user_config_path, user_data_path
 
 from domain.columns import MAX_BATCH_COMMANDS, MAX_PARTITION
 
 PREFIX: Final = "OUTCRY_"
+FILE: Final = "settings.toml"
 FILE_VARIABLE: Final = PREFIX + "SETTINGS"
 OTHER_VARIABLES: Final = frozenset({FILE_VARIABLE, PREFIX + "DATA"})  # ours, but no settings
 MAX_FILE_BYTES: Final = 65_536
+
+Profile = Literal["embedded", "stack"]
 
 
 class BadSettings(ValueError):
     """A setting that cannot be: source, key, value, and what would be right."""
 
 
+def _stack_folder() -> Path:
+    """In the user's data directory; for root elsewhere, because the servers run as a user who may not look into root's."""
+    return Path("/var/lib/outcry/stack") if os.geteuid() == 0 else user_data_path("outcry") / "stack"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What can be set.
 
-    store                  folder of the record; its default is in the user's data directory
-    partition              number of the trading partition
-    inbox_commands         commands that may wait for the writer; beyond, senders are told that it is full
-    snapshot_every_events  events after which the writer keeps a snapshot
+    store                   folder of the embedded record; its default is in the user's data directory
+    partition               number of the trading partition; in a stack, of the instruments that are not named
+    inbox_commands          commands that may wait for the writer; beyond, senders are told that it is full
+    snapshot_every_events   events after which the writer keeps a snapshot
+    profile                 embedded: one process, SQLite; stack: Postgres and Kafka
+    stack                   folder of the servers that `outcry stack up` runs; else in the user's data directory, root's in /var/lib/outcry
+    postgres                connection string of the record, as libpq reads it; better a passfile in it than a password
+    standby                 connection string of the standby, for `outcry verify`; empty: there is none
+    kafka                   brokers: host:port, more after commas
+    topic_prefix            before the names of our topics and groups, where brokers serve others too
+    cluster                 id that record and topics must carry; empty: whatever the record says
+    partitions              trading partitions of the stack: numbers 1 to partitions
+    instruments             symbol -> its trading partition
+    worker                  what this worker is called in logs and metrics; empty: host and process
+    http_port               port of metrics, liveness and readiness on the loopback interface; 0: one that is free
+    i_know_this_loses_data  go on where a server's settings would lose what was acknowledged
     """
 
     store: Path
     partition: int = 1
     inbox_commands: int = 4 * MAX_BATCH_COMMANDS
     snapshot_every_events: int = 5_000_000
+    profile: Profile = "embedded"
+    stack: Path = field(default_factory=_stack_folder)
+    postgres: str = field(default="", repr=False)
+    standby: str = field(default="", repr=False)
+    kafka: str = ""
+    topic_prefix: str = ""
+    cluster: str = ""
+    partitions: int = 1
+    instruments: Mapping[str, int] = field(default_factory=dict)
+    worker: str = ""
+    http_port: int = 0
+    i_know_this_loses_data: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where names of people and things lie: beside the record when it is embedded, else in the folder of the stack."""
+        return self.store if self.profile == "embedded" else self.stack
+
+    def partition_of(self, symbol: str) -> int:
+        """The trading partition to which an instrument belongs."""
+        return self.instruments.get(symbol, self.partition)
 
 
 class Bounds(NamedTuple):
@@ -52,30 +96,68 @@ class Bounds(NamedTuple):
 
 NUMBERS: Final = {
     "partition": Bounds(1, MAX_PARTITION),
+    "partitions": Bounds(1, MAX_PARTITION),
     "inbox_commands": Bounds(MAX_BATCH_COMMANDS, 2**24),
     "snapshot_every_events": Bounds(100_000, 2**40),
+    "http_port": Bounds(0, 65_535),
 }
-KEYS: Final = tuple(field.name for field in fields(Settings))
-assert set(KEYS) == {"store", *NUMBERS}, "every number has bounds, and the store is the only path"
+PATHS: Final = frozenset({"store", "stack"})
+SECRET: Final = frozenset({"postgres", "standby"})
+KEYS: Final = tuple(each.name for each in fields(Settings))
 
 
-def load(environment: Mapping[str, str], file: Path | None = None) -> Settings:
-    """Settings as *environment* and the file (that one, if given) have them. Raises BadSettings, OSError when the file cannot be read."""
+def load(environment: Mapping[str, str], file: Path | None = None, /, **given: object) -> Settings:
+    """Settings as *given*, else as *environment* and the user's file (that one, if given) have them.
+
+    Raises BadSettings, OSError when a file cannot be read.
+    """
+    found = [(key, value, "given") for key, value in given.items() if value is not None]
+    found = [*_of_user_file(environment, file), *_of_environment(environment), *found]
+    settings = _settings(found)
+    if settings.profile == "stack":
+        settings = _settings([*_of_file(settings.stack / FILE, required=False), *found])
+    for symbol, partition in settings.instruments.items():
+        if settings.profile == "stack" and partition > settings.partitions:
+            raise BadSettings(f"instruments: {symbol} is assigned to partition {partition}; right would be 1 to {settings.partitions}")
+    return settings
+
+
+def _settings(found: list[tuple[str, Any, str]]) -> Settings:
     values: dict[str, Any] = {"store": user_data_path("outcry") / "store"}
-    for key, value, source in (*_of_file(environment, file), *_of_environment(environment)):
-        values[key] = _path(key, value, source) if key == "store" else _number(key, value, source)
+    for key, value, source in found:
+        values[key] = _read(key, value, source)
     return Settings(**values)
 
 
-def _of_file(environment: Mapping[str, str], file: Path | None) -> Iterator[tuple[str, Any, str]]:
-    """Key, value and source of what the file sets."""
+def _read(key: str, value: object, source: str) -> object:
+    if key in PATHS:
+        return value if isinstance(value, Path) else _path(key, value, source)
+    if key in NUMBERS:
+        return _number(key, value, source, NUMBERS[key])
+    if key == "profile":
+        return _choice(key, value, source)
+    if key == "instruments":
+        return _assignments(key, value, source)
+    if key == "i_know_this_loses_data":
+        return _flag(key, value, source)
+    if key == "topic_prefix":
+        return _topic_prefix(key, value, source)
+    return _text(key, value, source)
+
+
+def _of_user_file(environment: Mapping[str, str], file: Path | None) -> Iterator[tuple[str, Any, str]]:
+    """Key, value and source of what the user's file sets."""
     named = file or (Path(environment[FILE_VARIABLE]) if environment.get(FILE_VARIABLE) else None)
-    path = named or user_config_path("outcry") / "settings.toml"
+    return _of_file(named or user_config_path("outcry") / FILE, required=named is not None)
+
+
+def _of_file(path: Path, *, required: bool) -> Iterator[tuple[str, Any, str]]:
+    """Key, value and source of what a file sets."""
     try:
         with path.open("rb") as opened:
             raw = opened.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        if named is None:
+        if not required:
             return
         raise BadSettings(f"{path}: there is no such file; right would be a file of settings, or none named by {FILE_VARIABLE}") from None
     if len(raw) > MAX_FILE_BYTES:
@@ -100,13 +182,55 @@ def _of_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str, 
             _unknown(variable, "environment", tuple(variables))
 
 
-def _number(key: str, value: object, source: str) -> int:
+def _number(key: str, value: object, source: str, bounds: Bounds) -> int:
     """A number, from TOML or from text."""
-    low, high = NUMBERS[key]
+    low, high = bounds
     number = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20 else value
     if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
         raise BadSettings(f"{source}: {key} is {_shown(value)}; right would be a whole number from {low} to {high}")
     return number
+
+
+def _choice(key: str, value: object, source: str) -> str:
+    if value not in get_args(Profile):
+        raise BadSettings(f"{source}: {key} is {_shown(value)}; right would be {' or '.join(get_args(Profile))}")
+    return str(value)
+
+
+def _flag(key: str, value: object, source: str) -> bool:
+    """true or false, from TOML or from text."""
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise BadSettings(f"{source}: {key} is {_shown(value)}; right would be true or false")
+    return value
+
+
+def _text(key: str, value: object, source: str) -> str:
+    """A line of text. A secret one is not shown."""
+    if not isinstance(value, str) or not value.isprintable():
+        shown = "not what it can be" if key in SECRET else _shown(value)
+        raise BadSettings(f"{source}: {key} is {shown}; right would be one line of text")
+    return value
+
+
+def _topic_prefix(key: str, value: object, source: str) -> str:
+    """What may stand in the name of a topic."""
+    if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9._-]{0,64}", value):
+        raise BadSettings(f"{source}: {key} is {_shown(value)}; right would be up to 64 letters, digits, dots, hyphens and underscores")
+    return value
+
+
+def _assignments(key: str, value: object, source: str) -> dict[str, int]:
+    """Symbol -> partition: a table of TOML, or `ACME=1,ZETA=2`."""
+    table = (
+        dict(pair.split("=", 1) for pair in value.split(","))
+        if isinstance(value, str) and value.count("=") == value.count(",") + 1
+        else value
+    )
+    if not isinstance(table, dict):
+        raise BadSettings(f"{source}: {key} is {_shown(value)}; right would be a table like `ACME = 1`, or ACME=1,ZETA=2")
+    return {symbol: _number(f"{key}.{symbol}", partition, source, NUMBERS["partition"]) for symbol, partition in table.items()}
 
 
 def _path(key: str, value: object, source: str) -> Path:

@@ -30,15 +30,14 @@ class SimulatedFeed:
         self.session = session
         self._seed, self._commands, self._made = seed, commands, 0
 
-    def batches(self, after_sequence: int = 0) -> Iterator[bytes]:
-        """Command rows; those up to *after_sequence* are made too, for the price walks, and left out."""
+    def batches(self) -> Iterator[bytes]:
+        """Command rows."""
         for batch in self._batches():
             batch[:, v.SESSION] = self.session
             batch[:, v.SEQUENCE] = np.arange(self._made + 1, self._made + 1 + len(batch))
-            skipped = min(max(0, after_sequence - self._made), len(batch))
             self._made += len(batch)
-            if skipped < len(batch):
-                yield batch[skipped:].astype("<i8").tobytes()
+            if len(batch):
+                yield batch.astype("<i8").tobytes()
 
     def progress(self) -> float:
         """Share of the commands made."""

@@ -8,7 +8,7 @@ import resource
 import sqlite3
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -36,10 +36,15 @@ class Tally:
 
 
 def tally(batches: Sequence[bytes], happened: Sequence[bytes]) -> Tally:
-    """Count commands and the events that they caused, batch by batch. Percentages are of the commands, unless named otherwise."""
+    """As tally_of, of batches and the events that they caused."""
+    return tally_of(zip(batches, happened, strict=True))
+
+
+def tally_of(blocks: Iterable[tuple[bytes, bytes]]) -> Tally:
+    """Count commands and the events that they caused, block by block. Percentages are of the commands, unless named otherwise."""
     commands = events = trades = 0
     traded = cancels = cancelled = refused = rested = 0
-    for batch, rows in zip(batches, happened, strict=True):
+    for batch, rows in blocks:
         verbs = np.frombuffer(batch, "<i8")[:: v.COMMAND_WORDS]
         kinds = np.frombuffer(rows, "<i8")[:: e.EVENT_WORDS] & 0xFF
         cause = np.cumsum(kinds < e.FIRST_CONSEQUENCE)

@@ -21,7 +21,7 @@ MANY_BOOKS: Final = Flow("cross", accounts=1_000, instruments=200, resting=20_00
 
 def main() -> None:
     """Two markets, one simulated and one of many books: execute them, fold the events, restore the snapshots."""
-    work_through(SimulatedFeed(seed=1, commands=COMMANDS).batches(0))
+    work_through(SimulatedFeed(seed=1, commands=COMMANDS).batches())
     work_through(chain(MANY_BOOKS.set_up(), MANY_BOOKS.batches()))
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from commands import wellformed
+from commands.messages import Unreadable
 from commands.wellformed import Malformed
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.verbs import COMMAND_BYTES, COMMAND_WORDS
@@ -22,11 +23,11 @@ _NAMED_IN_ERROR: Final = 10
 
 
 class BadBatch(ValueError):
-    """These bytes are no batch, or (when `malformed` is not empty) one with malformed rows. Nothing of it was processed."""
+    """These bytes are no batch, or one with malformed rows: nothing of it was processed. error: which of verbs.UNREADABLE."""
 
-    def __init__(self, says: str, malformed: tuple[Malformed, ...] = ()) -> None:
+    def __init__(self, error: Unreadable, says: str, malformed: tuple[Malformed, ...] = ()) -> None:
         super().__init__(says)
-        self.malformed = malformed
+        self.error, self.malformed = error, malformed
 
 
 class Batch(NamedTuple):
@@ -52,7 +53,7 @@ def decode(batch: bytes) -> Batch:
     if not malformed:
         return Batch(rows, ())
     if not flags & SKIP_MALFORMED:
-        raise BadBatch(_list(malformed), malformed)
+        raise BadBatch("malformed_rows", _list(malformed), malformed)
     kept = np.delete(np.frombuffer(rows, "<i8").reshape(-1, COMMAND_WORDS), [each.row for each in malformed], axis=0)
     return Batch(kept.tobytes(), malformed)
 
@@ -60,22 +61,22 @@ def decode(batch: bytes) -> Batch:
 def _opened(batch: bytes) -> tuple[int, bytes]:
     """Flags and rows, once the header is right. Raises BadBatch."""
     if len(batch) < HEADER.size:
-        raise BadBatch(f"a batch begins with {HEADER.size} bytes of header; here are {len(batch)}")
+        raise BadBatch("length", f"a batch begins with {HEADER.size} bytes of header; here are {len(batch)}")
     magic, version, flags, count, checksum = HEADER.unpack_from(batch)
     if magic != MAGIC:
-        raise BadBatch(f"bytes 0-3 are {magic!r}; a batch begins with {MAGIC!r}")
+        raise BadBatch("magic", f"bytes 0-3 are {magic!r}; a batch begins with {MAGIC!r}")
     if version != VERSION:
-        raise BadBatch(f"version is {version}; this release reads version {VERSION}")
+        raise BadBatch("version", f"version is {version}; this release reads version {VERSION}")
     if flags & ~SKIP_MALFORMED:
-        raise BadBatch(f"flags are {flags:#06x}; only bit 0, skip malformed rows, has a meaning")
+        raise BadBatch("flags", f"flags are {flags:#06x}; only bit 0, skip malformed rows, has a meaning")
     if not 1 <= count <= MAX_BATCH_COMMANDS:
-        raise BadBatch(f"row count is {count}; a batch carries 1 to {MAX_BATCH_COMMANDS} rows")
+        raise BadBatch("row_count", f"row count is {count}; a batch carries 1 to {MAX_BATCH_COMMANDS} rows")
     if len(batch) != HEADER.size + count * COMMAND_BYTES:
-        raise BadBatch(f"{count} rows make {HEADER.size + count * COMMAND_BYTES} bytes with the header; here are {len(batch)}")
+        raise BadBatch("length", f"{count} rows make {HEADER.size + count * COMMAND_BYTES} bytes with the header; here are {len(batch)}")
     rows = batch[HEADER.size :]
     found = zlib.crc32(rows, zlib.crc32(batch[:_CHECKSUM_AT]))
     if found != checksum:
-        raise BadBatch(f"checksum is {checksum:#010x}, the bytes give {found:#010x}; they were changed on the way: send them again")
+        raise BadBatch("checksum", f"checksum is {checksum:#010x}, the bytes give {found:#010x}; changed on the way: send them again")
     return flags, rows
 
 

@@ -35,6 +35,7 @@ SPELLINGS: Final = {
     "status": verbs.ACCOUNT_STATUSES,
     "previous_status": verbs.ACCOUNT_STATUSES,
     "reason": kinds.REMOVAL_REASONS,
+    "error": verbs.UNREADABLE,
     "rule": ("", *(rule.name for rule in RULES)),
 }
 """Field name -> its values spelled out; the position is the number in the row."""
@@ -93,7 +94,7 @@ def _words(row_type: RowType, values: Mapping[str, Any]) -> tuple[int, ...]:
 def _number(row_type: RowType, field: Field, value: int | str) -> int:
     """What *value* is in the row; BadRow when it cannot be."""
     if isinstance(value, str):
-        return _packed_symbol(row_type, value) if field.name == "symbol" else _spelled(row_type, field, value)
+        return _packed(row_type, field, value) if field.name in verbs.TEXTS else _spelled(row_type, field, value)
     low, high = (-_WORD // 2, _WORD // 2 - 1) if field.bits == 64 else (0, 2**field.bits - 1)
     if not low <= value <= high:
         raise BadRow(f"{row_type.name}.{field.name}: {value} does not fit; {low} to {high} do")
@@ -108,10 +109,10 @@ def _spelled(row_type: RowType, field: Field, text: str) -> int:
 
 
 def _meaning(row_type: RowType, field: Field, words: tuple[int, ...]) -> int | str:
-    """The value of *field* for a reader: a number, a spelling or a symbol; BadRow when it is none."""
+    """The value of *field* for a reader: a number, a spelling or a text; BadRow when it is none."""
     value = words[field.word] if field.bits == 64 else words[field.word] >> field.shift & (2**field.bits - 1)
-    if field.name == "symbol":
-        return _unpacked_symbol(row_type, value)
+    if field.name in verbs.TEXTS:
+        return _unpacked(row_type, field, value)
     spellings = SPELLINGS.get(field.name)
     if spellings is None:
         return value
@@ -120,14 +121,14 @@ def _meaning(row_type: RowType, field: Field, words: tuple[int, ...]) -> int | s
     return spellings[value]
 
 
-def _packed_symbol(row_type: RowType, text: str) -> int:
+def _packed(row_type: RowType, field: Field, text: str) -> int:
     if not (1 <= len(text) <= 8 and all(33 <= ord(character) <= 126 for character in text)):
-        raise BadRow(f"{row_type.name}.symbol: {text!r} is not 1 to 8 printable ASCII characters without a space")
+        raise BadRow(f"{row_type.name}.{field.name}: {text!r} is not 1 to 8 printable ASCII characters without a space")
     return int.from_bytes(text.encode("ascii"), "little")
 
 
-def _unpacked_symbol(row_type: RowType, word: int) -> str:
+def _unpacked(row_type: RowType, field: Field, word: int) -> str:
     text = (word % _WORD).to_bytes(8, "little").rstrip(b"\0").decode("latin-1")
-    if _packed_symbol(row_type, text) != word:
-        raise BadRow(f"{row_type.name}.symbol: {text!r} has a zero inside")
+    if _packed(row_type, field, text) != word:
+        raise BadRow(f"{row_type.name}.{field.name}: {text!r} has a zero inside")
     return text

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
 from commands.draft import Decided, fail
-from commands.ports import Committed
+from commands.ports import Committed, OnCommit
 from eventstore.blocks import Head, after, chain
 from eventstore.ports import BlockLog, Snapshot, SnapshotStore, StoreFailed
 
@@ -18,18 +19,27 @@ SNAPSHOTS_KEPT: Final = 2
 _LOG: Final = logging.getLogger(__name__)
 
 
+def keep(snapshots: SnapshotStore, head: Head, state: bytes) -> None:
+    """Keep *state*, as of *head*, as a snapshot, and few others. Failing at it is a warning: the record alone is enough."""
+    try:
+        snapshots.save(Snapshot(head.partition, head.seq, head.hash, state))
+        snapshots.prune(head.partition, SNAPSHOTS_KEPT)
+    except StoreFailed as failed:
+        _LOG.warning("partition %d: no snapshot of block %d: %s", head.partition, head.seq, failed)
+
+
 class Committer:
     """A thread that commits what it is handed, while the next block is executed elsewhere.
 
     At most BLOCKS_AHEAD blocks wait. After a failure nothing is committed any more: every sender who waits gets that error.
     """
 
-    def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None]) -> None:
-        """*head* was claimed; *on_change* is called in the thread after every commit and every failure."""
-        self._log, self._snapshots, self._on_change = log, snapshots, on_change
+    def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None], on_commit: OnCommit) -> None:
+        """*head* was claimed. Called in the thread: *on_change* after every commit and failure, *on_commit* with every block on record."""
+        self._log, self._snapshots, self._on_change, self._on_commit = log, snapshots, on_change, on_commit
         self._waiting: queue.Queue[Decided | None] = queue.Queue(BLOCKS_AHEAD)
         self._handed = self._done = 0
-        self._head = head
+        self.head = head
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"partition {head.partition} store", daemon=True)
         self._thread.start()
@@ -45,6 +55,11 @@ class Committer:
         return self._handed == self._done
 
     @property
+    def in_flight(self) -> int:
+        """Blocks that were handed over and are not on record yet."""
+        return self._handed - self._done
+
+    @property
     def is_full(self) -> bool:
         """One more block would have to wait to be handed over."""
         return self._waiting.full()
@@ -55,12 +70,8 @@ class Committer:
         self._thread.join()
 
     def save(self, state: bytes) -> None:
-        """Keep *state*, as of the last block committed, as a snapshot. Failing at it is a warning: the record alone is enough."""
-        try:
-            self._snapshots.save(Snapshot(self._head.partition, self._head.seq, self._head.hash, state))
-            self._snapshots.prune(self._head.partition, SNAPSHOTS_KEPT)
-        except StoreFailed as failed:
-            _LOG.warning("partition %d: no snapshot of block %d: %s", self._head.partition, self._head.seq, failed)
+        """Keep *state*, as of the last block committed, as a snapshot."""
+        keep(self._snapshots, self.head, state)
 
     def _run(self) -> None:
         while (decided := self._waiting.get()) is not None:
@@ -75,12 +86,15 @@ class Committer:
             self._on_change()
 
     def _commit(self, decided: Decided) -> None:
-        block = chain(self._head, decided.content)
+        block = chain(self.head, decided.content)
         head = after(block)
         assert head.next_event == decided.next_event, "the record counts the events that memory counted"
+        asked_s = time.perf_counter()
         self._log.append(block)
-        self._head = head
+        took_s = time.perf_counter() - asked_s
+        self.head = head
         for future, first_event, events in decided.answers:
             future.set_result(Committed(block.seq, first_event, events))
+        self._on_commit(block, decided.events, took_s)
         if decided.state is not None:
             self.save(decided.state)

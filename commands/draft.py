@@ -51,9 +51,10 @@ class Draft:
 
 
 class Decided(NamedTuple):
-    """What the next block says, the index of the event after it, who waits for it, and the state after it when a snapshot is due."""
+    """What the next block says, also as event rows, the event after it, who waits for it, and the state after it when a snapshot is due."""
 
     content: Content
+    events: bytes
     next_event: int
     answers: list[Answer]
     state: bytes | None

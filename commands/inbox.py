@@ -73,6 +73,11 @@ class Inbox:
             self._changed.notify_all()
 
     @property
+    def commands(self) -> int:
+        """How many commands wait."""
+        return self._commands
+
+    @property
     def finished(self) -> bool:
         """Closed and empty."""
         with self._changed:

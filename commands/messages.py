@@ -20,6 +20,7 @@ SelfTrade = Literal["allow", "cancel_newest", "cancel_oldest", "cancel_both", "d
 SideScope = Literal["any", "buys", "sells"]
 InstrumentState = Literal["pre_open", "open", "halted", "closed"]
 AccountStatus = Literal["open", "restricted", "closed"]
+Unreadable = Literal["length", "magic", "version", "flags", "row_count", "checksum", "malformed_rows"]
 
 
 class Common(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="verb", tag=True):
@@ -141,6 +142,16 @@ class TickClock(Common, frozen=True, kw_only=True):
     """Let time pass: expire the DAY and GTD orders that are due."""
 
 
+class NoteUnreadable(Common, frozen=True, kw_only=True):
+    """Put on record that a record of an input was no batch of commands. The reader of the input sends it, in its place."""
+
+    topic: str
+    topic_partition: int
+    offset: int
+    error: Unreadable
+    size_bytes: int = 0
+
+
 Command = (
     ListInstrument
     | SetInstrumentState
@@ -154,6 +165,7 @@ Command = (
     | ReplaceOrder
     | MassCancel
     | TickClock
+    | NoteUnreadable
 )
 
 

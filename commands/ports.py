@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from eventstore.blocks import Block
+
 Clock = Callable[[], int]
 """Nanoseconds of UTC now. It may stand still or go back: the domain makes time rise."""
 
 Inputs = Mapping[str, int]
 """Source -> position up to which its commands are in this batch and those before it, so that its reader knows where to go on."""
+
+
+OnCommit = Callable[[Block, bytes, float], None]
+"""Called in the store's thread with each block once it is on record: the block, its event rows, and the seconds that the store took for it.
+It must be quick and not raise."""
 
 
 class Committed(NamedTuple):
@@ -38,3 +45,13 @@ class Stopped(Exception):
     def __init__(self, partition: int, why: BaseException | None) -> None:
         what = "was closed" if why is None else f"stopped: {why}"
         super().__init__(f"the writer of partition {partition} {what}; nothing was taken, open a new one")
+
+
+class Unanswered(Exception):
+    """A command is on its way and nobody has answered: it may yet be executed. Look at the record before sending it again."""
+
+    def __init__(self, partition: int, waited_s: float) -> None:
+        super().__init__(
+            f"partition {partition}: no answer within {waited_s:.0f} s, so perhaps no worker owns it (see `outcry top`). "
+            "The command waits in Kafka and may still be executed: look at the record before you send it again"
+        )

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import msgspec
 
 from domain.partition import Partition
 from domain.snapshot import BadSnapshot
-from eventstore.blocks import Head
+from eventstore.blocks import Block, Head
 from eventstore.ports import BlockLog, Snapshot, SnapshotStore
 
+Progress: TypeAlias = Callable[[int, int], None]  # blocks done, blocks in all
 _LOG: Final = logging.getLogger(__name__)
 
 
-def rebuild(log: BlockLog, snapshots: SnapshotStore, head: Head) -> tuple[Partition, int]:
+def rebuild(log: BlockLog, snapshots: SnapshotStore, head: Head, progress: Progress | None = None) -> tuple[Partition, int]:
     """The state as of *head*, and how many of its events came from a snapshot. One block is in memory at a time.
 
-    A snapshot that does not fit the record is passed over with a warning.
+    A snapshot that does not fit the record, or is of a block that the record does not have, is passed over with a warning.
     Raises Damaged, NewerSchema, StoreFailed.
     """
     partition, seq = _start(log, snapshots, head)
     from_snapshot = partition.events
-    for block in log.read(head.partition, seq):
-        assert partition.events == block.first_event, "a block goes on where the state ends"
-        partition.apply(*block.rows())
-        assert partition.events == block.first_event + block.event_count, "applying a block counts its events"
-        assert partition.time_ns == block.time_ns, "applying a block moves time to its last command"
+    for block in log.read(head.partition, seq) if seq < head.seq else ():
+        apply_block(partition, block)
+        if progress:
+            progress(block.seq - seq, head.seq - seq)
+        if block.seq == head.seq:
+            break
     assert partition.events == head.next_event, "the state ends where the record ends"
     return partition, from_snapshot
+
+
+def apply_block(partition: Partition, block: Block) -> None:
+    """Fold the block that follows the state into it. Raises AssertionError when it does not follow, Damaged, NewerSchema."""
+    assert partition.events == block.first_event, "a block goes on where the state ends"
+    partition.apply(*block.rows())
+    assert partition.events == block.first_event + block.event_count, "applying a block counts its events"
+    assert partition.time_ns == block.time_ns, "applying a block moves time to its last command"
 
 
 def positions(log: BlockLog, head: Head) -> dict[str, int]:
@@ -41,13 +52,29 @@ def positions(log: BlockLog, head: Head) -> dict[str, int]:
 
 def _start(log: BlockLog, snapshots: SnapshotStore, head: Head) -> tuple[Partition, int]:
     """The newest snapshot that is of this record, restored, and its block; else the empty partition and 0."""
-    at_most = head.seq
+    at_most = None
     while (snapshot := snapshots.latest(head.partition, at_most)) is not None:
+        if snapshot.seq > head.seq:
+            _tell_of_later(log.head(head.partition), snapshot.seq)
+            at_most = head.seq
+            continue
         partition = _restored(log, snapshot, head)
         if partition is not None:
             return partition, snapshot.seq
         at_most = snapshot.seq - 1
     return Partition(head.partition), 0
+
+
+def _tell_of_later(now: Head, seq: int) -> None:
+    """A snapshot is of a committed block: when the record ends before it, also *now*, it was cut, or replaced by an older copy."""
+    if seq > now.seq:
+        _LOG.warning(
+            "partition %d: the record ends with block %d, but there is a snapshot of block %d: the record was cut or replaced. It is taken "
+            "as it is and the snapshot passed over; unless you meant that, stop here and look for the whole record",
+            now.partition,
+            now.seq,
+            seq,
+        )
 
 
 def _restored(log: BlockLog, snapshot: Snapshot, head: Head) -> Partition | None:

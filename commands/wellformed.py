@@ -36,6 +36,7 @@ _RELATIONS: Final = {  # what a word must be beside others: verb and word -> fie
     (v.LIST_INSTRUMENT, 7): ("quote_asset", "it must differ from base_asset"),
     (v.LIST_INSTRUMENT, 10): ("band_high_ticks", "it must be at least band_low_ticks"),
     (v.LIST_INSTRUMENT, 11): ("max_quantity_lots", f"times base_units it must be at most {bounds.MAX_BALANCE}"),
+    (v.NOTE_UNREADABLE, v.TERMS): ("topic", "it must be 1 to 8 printable ASCII characters, then zeros"),
     (v.NEW_ORDER, v.EXPIRES_NS): ("expires_ns", "it must be given for GTD, and 0 for every other time in force"),
     (v.CANCEL_ORDER, v.ORDER): _ONE_TARGET,
     (v.REDUCE_ORDER, v.ORDER): _ONE_TARGET,

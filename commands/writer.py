@@ -28,14 +28,15 @@ import msgspec
 
 from commands.committer import Committer
 from commands.draft import Answer, Decided, Draft, fail, received_ns, stamped, tick
+from commands.follower import Follower
 from commands.inbox import Closed, Inbox, Submission
-from commands.ports import Clock, Committed, Full, Inputs, Stopped
-from commands.recovery import positions, rebuild
+from commands.ports import Clock, Committed, Full, Inputs, OnCommit, Stopped
+from commands.recovery import Progress
 from domain import queries
 from domain.columns import MAX_BATCH_COMMANDS
 from domain.partition import Partition
 from domain.verbs import COMMAND_BYTES
-from eventstore.blocks import lay_out
+from eventstore.blocks import Block, Head, lay_out
 from eventstore.ports import BlockLog, SnapshotStore
 
 __all__ = ["Committed", "Full", "Stopped", "Writer"]
@@ -44,12 +45,19 @@ MAX_WAIT_S: Final = 0.002
 NO_INPUTS: Final[Inputs] = MappingProxyType({})
 
 
+def _nobody(_block: Block, _events: bytes, _took_s: float) -> None:
+    """Nobody wants to hear of commits."""
+
+
 class Writer:
     """The one writer of *partition*: whoever wrote it before is fenced from now on. Use it in a `with`, or close it.
 
     clock                  stamps rows that no door stamped (received_ns 0)
     inbox_commands         bound of the inbox, in commands
     snapshot_every_events  a snapshot is taken after so many events, and on closing
+    warm                   the partition as a standby followed it, so that only the blocks since are read; it is used up
+    progress               without *warm*: called with blocks read and blocks in all while the partition is rebuilt, before this returns
+    on_commit              is told of each block once it is on record (commands/ports.py)
     Raises                 Damaged, NewerSchema, StoreFailed
     """
 
@@ -62,16 +70,21 @@ class Writer:
         clock: Clock = time.time_ns,
         inbox_commands: int = 4 * MAX_BATCH_COMMANDS,
         snapshot_every_events: int = 5_000_000,
+        warm: Follower | None = None,
+        progress: Progress | None = None,
+        on_commit: OnCommit = _nobody,
     ) -> None:
         self._number = partition
         self._clock = clock
-        self._head = log.claim(partition)
-        self._state, self._snapshot_event = rebuild(log, snapshots, self._head)
+        self._log = log
+        head = log.claim(partition)
+        found = warm or Follower.open(log, snapshots, partition, progress)
+        found.advance_to(head)
+        self._state, self._positions, self._snapshot_event = found.state, found.positions, found.snapshot_event
         self._snapshot_every = snapshot_every_events
-        self._positions = positions(log, self._head)
         self._failure: BaseException | None = None
         self._inbox = Inbox(inbox_commands)
-        self._committer = Committer(log, snapshots, self._head, self._inbox.wake)
+        self._committer = Committer(log, snapshots, head, self._inbox.wake, on_commit)
         self._draft = Draft()
         self._thread = threading.Thread(target=self._run, name=f"partition {partition} execute", daemon=True)
         self._thread.start()
@@ -84,6 +97,10 @@ class Writer:
         The future raises Fenced, OutcomeUnknown or StoreFailed when its block could not be committed.
         """
         return self._put(rows, inputs, wait=False)
+
+    def put(self, rows: bytes, inputs: Inputs = NO_INPUTS) -> Future[Committed]:
+        """As submit, but wait for room instead of raising Full: for a source that keeps what is not taken yet."""
+        return self._put(rows, inputs, wait=True)
 
     def write_all(self, batches: Iterable[bytes], on_committed: Callable[[Committed], None] | None = None) -> None:
         """Write *batches* in order, waiting for room instead of raising Full; all are committed when this returns.
@@ -117,15 +134,43 @@ class Writer:
         """Last sequence of *session*, 0 when it has none. Ask before the first batch of the session is submitted."""
         return queries.last_sequence(self.partition, session)
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What stopped it; None while it writes."""
+        return self._failure
+
+    @property
+    def head(self) -> Head:
+        """The last block on record."""
+        return self._committer.head
+
+    @property
+    def waiting_commands(self) -> int:
+        """How many commands wait in the inbox."""
+        return self._inbox.commands
+
+    @property
+    def in_flight_blocks(self) -> int:
+        """How many blocks were decided and are not on record yet."""
+        return self._committer.in_flight
+
     def close(self) -> None:
         """Take nothing more, commit what was taken, keep a snapshot. Raises what stopped the writer, if anything did."""
+        self._drain()
+        if self._state.events > self._snapshot_event:
+            self._committer.save(self._state.snapshot())
+            self._snapshot_event = self._state.events
+
+    def hand_over(self) -> Follower:
+        """As close, without a snapshot: the state goes on as a warm standby of the partition's next writer."""
+        self._drain()
+        return Follower(self._log, self._committer.head, self._state, self._positions, self._snapshot_event)
+
+    def _drain(self) -> None:
         self._inbox.close()
         self._thread.join()
         if self._failure is not None:
             raise self._failure
-        if self._state.events > self._snapshot_event:
-            self._committer.save(self._state.snapshot())
-            self._snapshot_event = self._state.events
 
     def __enter__(self) -> Self:
         return self
@@ -209,12 +254,13 @@ class Writer:
     def _hand_over(self) -> None:
         draft = self._draft
         inputs = msgspec.json.encode(self._positions, order="sorted")
-        content = lay_out(b"".join(draft.commands), b"".join(draft.events), self._state.time_ns, inputs)
+        events = b"".join(draft.events)
+        content = lay_out(b"".join(draft.commands), events, self._state.time_ns, inputs)
         state = None
         if self._state.events - self._snapshot_event >= self._snapshot_every:
             state, self._snapshot_event = self._state.snapshot(), self._state.events
         self._draft = Draft()  # not before: if anything above fails, its senders are told
-        self._committer.hand_over(Decided(content, self._state.events, draft.answers, state))
+        self._committer.hand_over(Decided(content, events, self._state.events, draft.answers, state))
 
     def _give_up(self, error: BaseException) -> None:
         """Memory is ahead of the record: drop it, and tell everyone who still waits."""

@@ -1,4 +1,4 @@
-"""What can happen: every event as a row of 8 little-endian int64 words (64 bytes). Schema version 1.
+"""What can happen: every event as a row of 8 little-endian int64 words (64 bytes). Schema version 2.
 
 Every command causes at least one event. Kinds below 32 are *outcomes*: exactly one per command, always its first
 event; it stands for the whole command (the block keeps the command's own row beside it). Kinds from 32 are
@@ -30,6 +30,7 @@ ORDER_REDUCED: Final = 11
 ORDER_REPLACED: Final = 12
 ORDERS_MASS_CANCELLED: Final = 13
 CLOCK_TICKED: Final = 14
+RECORD_UNREADABLE: Final = 15
 
 TRADE_EXECUTED: Final = 32
 ORDER_RESTED: Final = 33
@@ -142,6 +143,18 @@ EVENTS: Final = (
         (whole("count", 1, "orders expired; each is an OrderRemoved that follows"), whole("more", 2, "1: the bound was met, tick again")),
         1,
         "time passed",
+    ),
+    RowType(
+        RECORD_UNREADABLE,
+        "RecordUnreadable",
+        (
+            whole("topic", 1, "where it stands: the first 8 ASCII characters of the topic, packed like a symbol"),
+            whole("topic_partition", 2, "partition of the topic"),
+            whole("offset", 3, "offset of the record in it"),
+            whole("error", 4, "what was wrong: verbs.UNREADABLE"),
+        ),
+        2,
+        "a record of an input was no batch of commands; it was passed over, and this is all that is left of it",
     ),
     RowType(
         TRADE_EXECUTED,

@@ -12,6 +12,7 @@ from domain.dedupe import crowded, first_outcome, remember, seen
 from domain.entry import new_order
 from domain.events import COMMAND_REPEATED, EVENT_WORDS
 from domain.instruments import list_instrument, set_instrument_state
+from domain.notes import note_unreadable
 from domain.refusal import refuse
 from domain.room import count_command
 from domain.state import State, asked, emit
@@ -31,6 +32,7 @@ from domain.verbs import (
     SEQUENCE,
     SESSION,
     SET_INSTRUMENT_STATE,
+    TICK_CLOCK,
     VERB,
     WITHDRAW,
 )
@@ -104,5 +106,7 @@ def dispatch(s: State) -> None:
         list_instrument(s)
     elif verb == SET_INSTRUMENT_STATE:
         set_instrument_state(s)
-    else:
+    elif verb == TICK_CLOCK:
         tick_clock(s)
+    else:
+        note_unreadable(s)

@@ -1,4 +1,4 @@
-"""What can be asked: every command as a row of 16 little-endian int64 words (128 bytes). Schema version 1.
+"""What can be asked: every command as a row of 16 little-endian int64 words (128 bytes). Schema version 2.
 
 Accounts, instruments and assets are numbered from 1; 0 means none, any, or (account 0) the venue itself.
 A word or bit that a verb does not name must be zero: later versions will give it a meaning.
@@ -12,7 +12,7 @@ from domain.fields import Field, RowType, checked, whole
 
 COMMAND_WORDS: Final = 16
 COMMAND_BYTES: Final = 128
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 VERB: Final = 0
 RECEIVED_NS: Final = 1
@@ -41,6 +41,7 @@ REDUCE_ORDER: Final = 9
 REPLACE_ORDER: Final = 10
 MASS_CANCEL: Final = 11
 TICK_CLOCK: Final = 12
+NOTE_UNREADABLE: Final = 13
 
 BUY: Final = 0
 SELL: Final = 1
@@ -85,6 +86,10 @@ STP_MODES: Final = ("allow", "cancel_newest", "cancel_oldest", "cancel_both", "d
 SIDE_SCOPES: Final = ("any", "buys", "sells")
 INSTRUMENT_STATES: Final = ("unlisted", "pre_open", "open", "halted", "closed")
 ACCOUNT_STATUSES: Final = ("none", "open", "restricted", "closed")
+UNREADABLE: Final = ("", "length", "magic", "version", "flags", "row_count", "checksum", "malformed_rows")
+"""What can be wrong with a record of an input, by the code in NoteUnreadable."""
+TEXTS: Final = frozenset({"symbol", "topic"})
+"""Fields of 1 to 8 ASCII characters, the first in the lowest byte, zero padded."""
 
 COMMON: Final = (
     whole("received_ns", RECEIVED_NS, "nanosecond of UTC at which the door received the command"),
@@ -109,6 +114,14 @@ _LIMITS: Final = (
 _FUNDS: Final = (
     whole("asset", INSTRUMENT, "number of the asset, from 1"),
     whole("amount", AMOUNT, "amount in minor units of the asset, above 0"),
+)
+
+_UNREADABLE_RECORD: Final = (
+    whole("topic", TERMS, "where it stands: the first 8 ASCII characters of the topic, packed like a symbol"),
+    whole("topic_partition", INSTRUMENT, "partition of the topic"),
+    whole("offset", AMOUNT, "offset of the record in it"),
+    whole("error", ORDER, "what was wrong: verbs.UNREADABLE"),
+    whole("size_bytes", QUANTITY_LOTS, "size of the record"),
 )
 
 VERBS: Final = (
@@ -208,5 +221,6 @@ VERBS: Final = (
         "cancel the live orders of an account (0: of every account, then instrument must be named)",
     ),
     RowType(TICK_CLOCK, "TickClock", COMMON, 1, "let time pass: expire DAY and GTD orders that are due"),
+    RowType(NOTE_UNREADABLE, "NoteUnreadable", COMMON + _UNREADABLE_RECORD, 2, "a record of an input was no batch of commands"),
 )
 VERB_BY_CODE: Final = checked(VERBS, COMMAND_WORDS)

@@ -33,6 +33,7 @@ from domain.verbs import (
     MASS_CANCEL,
     NEW_CLIENT_ORDER_ID,
     NEW_ORDER,
+    NOTE_UNREADABLE,
     ORDER,
     PRICE_TICKS,
     QUANTITY_LOTS,
@@ -43,7 +44,7 @@ from domain.verbs import (
     SESSION,
     SET_INSTRUMENT_STATE,
     TERMS,
-    TICK_CLOCK,
+    UNREADABLE,
     VERB,
     VERBS,
 )
@@ -60,6 +61,7 @@ BOUNDS: Final[dict[str, tuple[int, int]]] = {
     "tick_size_e9": (1, ANY),
     "lot_size_e9": (1, ANY),
     "day_end_ns": (0, DAY_NS - 1),
+    "error": (1, len(UNREADABLE) - 1),
 }
 NAMES_ACCOUNT: Final = ("OpenAccount", "ChangeAccount", "Deposit", "Withdraw", "NewOrder", "CancelOrder", "ReduceOrder", "ReplaceOrder")
 NAMES_INSTRUMENT: Final = ("ListInstrument", "SetInstrumentState", "NewOrder")
@@ -68,7 +70,7 @@ LISTING_BOUNDS: Final[dict[str, tuple[int, int]]] = {"max_quantity_lots": (1, MA
 
 def bounds() -> vec[i64]:
     """Lowest and highest value of every word, at (verb * 16 + word) * 2; a word that the verb does not name must be 0."""
-    table = vec[i64]([0] * ((TICK_CLOCK + 1) * COMMAND_WORDS * 2))
+    table = vec[i64]([0] * ((NOTE_UNREADABLE + 1) * COMMAND_WORDS * 2))
     for verb in VERBS:
         for field in verb.fields:
             low, high = BOUNDS.get(field.name, (0, ANY))
@@ -89,7 +91,7 @@ def malformed_word(table: vec[i64], rows: vec[i64], row: i64) -> i64:
     verb = rows[row + VERB]
     if verb == NEW_ORDER and is_plain_order(rows, row):
         return WELL_FORMED
-    if verb <= 0 or verb > TICK_CLOCK:
+    if verb <= 0 or verb > NOTE_UNREADABLE:
         return VERB
     first = wrong_relation(rows, row, verb)
     column: i64 = 0
@@ -171,6 +173,9 @@ def wrong_relation(rows: vec[i64], row: i64, verb: i64) -> i64:
             return TERMS
     elif verb == CHANGE_ACCOUNT:
         if not 1 <= terms <= 3:
+            return TERMS
+    elif verb == NOTE_UNREADABLE:
+        if not is_symbol(terms):
             return TERMS
     elif verb == LIST_INSTRUMENT:
         return wrong_listing(rows, row)

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from domain.events import COMMAND_REFUSED, EVENT_BY_CODE, EVENTS, FIRST_CONSEQUENCE
 from domain.fields import Field, RowType
 from domain.rules import MALFORMED_FIELD
-from domain.verbs import RECEIVED_NS, VERB, VERB_BY_CODE, VERBS
+from domain.verbs import RECEIVED_NS, TEXTS, VERB, VERB_BY_CODE, VERBS
 from eventstore.blocks import Block
 
 Words = NDArray[np.int64]
 Rows = NDArray[np.intp]
 
-TEXT: Final = "symbol"  # the one field that is eight characters and no number
 CAUSE: Final = ("account", "instrument")  # what a consequence takes from its command when it has none of its own
 MAKER: Final = "maker_order"  # kinds with this field have a taker: the order of the outcome before
 
@@ -38,7 +37,7 @@ class Column(NamedTuple):
 
 def _type_of(name: str) -> pa.DataType:
     """The smallest signed type that holds the field in every row that has it."""
-    if name == TEXT:
+    if name in TEXTS:
         return pa.string()
     bits = max(field.bits for row in EVENTS + VERBS for field in row.fields if field.name == name)
     return pa.int8() if bits < 8 else pa.int16() if bits < 16 else pa.int32() if bits < 32 else pa.int64()
@@ -143,7 +142,7 @@ class _Opened:
         if column.name not in self.filled:
             return pa.nulls(len(self.events), column.type)
         values, there = self.filled[column.name]
-        if column.name == TEXT:
+        if column.name in TEXTS:
             return pa.array(_text(values, there), column.type)
         return pa.array(values.astype(column.type.to_pandas_dtype()), mask=~there)
 

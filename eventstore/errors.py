@@ -52,3 +52,29 @@ class Damaged(Exception):
         where = "the store" if partition is None else f"partition {partition}" if seq is None else f"partition {partition}, block {seq}"
         super().__init__(f"{where}: {what}")
         self.partition, self.seq, self.what = partition, seq, what
+
+
+class Disagree(Exception):
+    """Topic and record are not of one history. Publish nothing; find out with `outcry verify` which is right, and mend the other."""
+
+    def __init__(self, topic: str, partition: int, what: str) -> None:
+        super().__init__(f"topic {topic}, partition {partition}: {what}; nothing is published until topic and record agree")
+        self.topic, self.partition, self.what = topic, partition, what
+
+
+class Expired(Exception):
+    """The topic no longer has these blocks, or never had. Read them in the record."""
+
+    def __init__(self, topic: str, partition: int, wanted: int, first: int) -> None:
+        super().__init__(
+            f"topic {topic}, partition {partition}: block {wanted} is asked for, the first there is {first}; read it in the record"
+        )
+        self.wanted, self.first = wanted, first
+
+
+class BadTopic(ValueError):
+    """A topic that is missing or has a setting that would break the promise: topic, key, value, and what would be right."""
+
+    def __init__(self, topic: str, key: str, value: str, right: str) -> None:
+        super().__init__(f"topic {topic}: {key} is {value}; right would be {right}")
+        self.topic, self.key, self.value, self.right = topic, key, value, right

@@ -13,6 +13,8 @@ from eventstore.ports import Damaged, Fenced, Snapshot
 class MemoryLog:
     """BlockLog without a file: durable as long as the object lives. May be used from many threads."""
 
+    durability = "memory only"
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._epochs: dict[int, int] = {}

@@ -12,7 +12,14 @@ __all__ = ["BlockLog", "Damaged", "Fenced", "NewerSchema", "OutcomeUnknown", "Sn
 
 
 class BlockLog(Protocol):
-    """The record: for each partition one chain of blocks, to which its one writer appends and which nothing else changes."""
+    """The record: for each partition one chain of blocks, to which its one writer appends and which nothing else changes.
+
+    durability  what an append that returned has survived, for people: "SQLite, synchronous FULL"
+    """
+
+    @property
+    def durability(self) -> str:
+        """See above."""
 
     def claim(self, partition: int) -> Head:
         """Raise the epoch by one and return the head: whoever holds an older epoch is fenced from now on. Raises StoreFailed."""

@@ -56,6 +56,8 @@ class SqliteLog:
     Raises      NewerSchema, Damaged, StoreFailed
     """
 
+    durability = "sqlite synchronous FULL"
+
     def __init__(self, path: Path | str, *, read_only: bool = False, patience_s: float = 5.0) -> None:
         self._path = Path(path)
         self._patience_s = patience_s

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 import domain.partition
 
+pytest_plugins = ["tests.servers.fixtures"]  # real servers, started when a test asks for one
+
 REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("OUTCRY_DATA") or REPOSITORY.parent / "shared" / "data")
 

@@ -230,6 +230,11 @@ def tick(received_ns: int, **fields: int) -> bytes:
     return row(v.TICK_CLOCK, received_ns=received_ns, **fields)
 
 
+def note_unreadable(topic: str = "commands", offset: int = 7, error: int = 6, **fields: int) -> bytes:
+    """NoteUnreadable; error 6: the checksum is wrong."""
+    return row(v.NOTE_UNREADABLE, topic=symbol(topic), offset=offset, error=error, **fields)
+
+
 # --- events -----------------------------------------------------------------------------------------------------------
 
 

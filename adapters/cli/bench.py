@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
 from adapters.cli.output import Answer, answers
 
+ON_ITSELF: Final = ("kernel", "block", "store", "embedded", "replay")
+ON_SERVERS: Final = ("postgres", "relay", "stack", "latency", "failover", "restart", "partitions")
+
 
 @click.command()
-@click.argument("what", type=click.Choice(["kernel", "block", "store", "embedded", "replay"]))
-@click.option("--flow", type=click.Choice(["cross", "cancel", "deep", "sparse"]), default="cross", show_default=True)
-@click.option("--accounts", type=click.IntRange(2, 10_485_760), default=64, show_default=True)
+@click.argument("what", type=click.Choice([*ON_ITSELF, *ON_SERVERS]))
+@click.option("--flow", type=click.Choice(["cross", "cancel", "deep", "sparse"]), help="Else cross; restart: deep.")
+@click.option("--accounts", type=click.IntRange(2, 10_485_760), help="Else 64; postgres and restart: a million.")
 @click.option("--instruments", type=click.IntRange(1, 65_535), default=1, show_default=True)
 @click.option("--commands", type=click.IntRange(1), help="Else a million; of an interpreted kernel 20,000.")
 @click.option("--resting", type=click.IntRange(0), help="Orders in the book before time is taken; else as the flow has it.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--runs", type=click.IntRange(3), help="Else five.")
+@click.option("--runs", type=click.IntRange(3), help="Else five; on servers three.")
 @click.option(
     "--against", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Kernel only: another kernel to run on the flow."
 )
+@click.option(
+    "--stack",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="On servers: use those of the stack in this folder, with databases and topics of the benchmark's own; else it starts some.",
+)
+@click.option("--rate", type=click.FloatRange(1), help="Orders a second. latency: else a third of the capacity; failover: else 10,000.")
+@click.option("--through", type=click.Choice(["process", "kafka"]), help="latency: how orders come in and answers go out; else process.")
+@click.option("--kills", type=click.IntRange(1, 1_000), help="failover: how often the owner is killed; else 20.")
+@click.option("--events", type=click.IntRange(1), help="restart: how many are on record after the snapshot; else ten million.")
 @answers
 def bench(what: str, **options: object) -> Answer:
-    """Measure one stage of the path on one flow.
+    """Measure one stage of the path, or all of it.
+
+    kernel, block, store, embedded and replay need nothing but this process. postgres, relay, stack, latency, failover, restart and
+    partitions run on real servers: unless --stack names some, in a folder of their own, gone afterwards.
 
     Medians of at least three runs. Works from a checkout only.
     """

@@ -60,7 +60,7 @@ def _market(store: Store, seed: int, commands: int) -> Tally:
     from adapters.simulate import SimulatedFeed
 
     with progress("market", 0) as show:
-        return drive(store, SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", show)
+        return drive(store, SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", show, options.opened_writer)
 
 
 def _proof(store: Store) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,47 +30,53 @@ def feed() -> None:
 
 @feed.command()
 @click.argument("file", type=FILE)
-@options.store
+@options.embedded
 @answers
 def itch(file: Path, settings: Settings) -> Answer:
     """A file of Nasdaq TotalView-ITCH 5.0 messages."""
     from adapters.itch_feed import ItchFeed
 
-    return _run(lambda: ItchFeed(file), f"itch {file.name}", settings)
+    return _run(ItchFeed(file), _source("itch", file), settings)
 
 
 @feed.command()
 @click.argument("zip", type=FILE)
-@options.store
+@options.embedded
 @answers
 def lobster(zip: Path, settings: Settings) -> Answer:  # noqa: A002 - what the argument is called
     """A LOBSTER day: a ZIP of messages and book."""
     from adapters.lobster_feed import LobsterFeed
 
-    return _run(lambda: LobsterFeed(zip), f"lobster {zip.name}", settings)
+    return _run(LobsterFeed(zip), _source("lobster", zip), settings)
 
 
 @feed.command()
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The same seed gives the same market, byte for byte.")
 @click.option("--commands", type=click.IntRange(1), default=1_000_000, show_default=True, help="How many commands, set-up included.")
-@options.store
+@options.embedded
 @answers
 def simulate(seed: int, commands: int, settings: Settings) -> Answer:
     """A simulated market of makers, takers and cancellers."""
     from adapters.simulate import SimulatedFeed
 
-    return _run(lambda: SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", settings)
+    return _run(SimulatedFeed(seed=seed, commands=commands), f"simulate {seed}", settings)
 
 
-def _run(make: Callable[[], Feed], source: str, settings: Settings) -> Answer:
+def _source(kind: str, file: Path) -> str:
+    from adapters.feed import file_source
+
+    with progress(f"read {file.name}") as show:
+        return file_source(kind, file, show)
+
+
+def _run(source_feed: Feed, source: str, settings: Settings) -> Answer:
     """Drive the feed, then let its judge (when it has one) read the record."""
     from adapters.drive import drive
     from adapters.wiring import writing
 
     with writing(settings) as store:
-        source_feed = make()
-        with progress(source) as show:
-            tally = drive(store, source_feed, source, show)
+        with progress("feed") as show:
+            tally = drive(store, source_feed, source, show, options.opened_writer)
         with block_progress("read back") as show_blocks:
             fields: dict[str, Any] = asdict(tally) | {"state_hash": store.state(show_blocks).state_hash()}
         if source_feed.judge is not None:

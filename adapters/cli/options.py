@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,47 +16,80 @@ if TYPE_CHECKING:
     from adapters.directory import Directory
     from adapters.market import Market
     from adapters.settings import Settings
+    from adapters.wiring import Store
+    from commands.writer import Writer
     from domain.partition import Partition
 
 
-def settings_of(folder: Path | None) -> Settings:
-    """The settings of this process, with *folder* as the store when one is named. Raises BadSettings, OSError."""
+Command = Callable[..., object]
+
+
+def settings_of(folder: Path | None, **given: object) -> Settings:
+    """The settings of this process, with *folder* as the store when one is named, and what else is given. Raises BadSettings, OSError."""
     import os
-    from dataclasses import replace
 
     from adapters.settings import load
 
-    settings = load(os.environ)
-    return settings if folder is None else replace(settings, store=folder)
+    return load(os.environ, store=folder, **given)
 
 
-store = click.option(
-    "--store",
-    "settings",
-    type=click.Path(file_okay=False, path_type=Path),
-    callback=lambda _context, _option, folder: settings_of(folder),
-    help="Folder of the record; else OUTCRY_STORE, the file of settings, or a folder of your data directory.",
-)
+_FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+_PROFILE: Final = click.Choice(["embedded", "stack"])
+_STORE: Final = "Folder of the record; else OUTCRY_STORE, the file of settings, or a folder of your data directory."
+
+
+def embedded(command: Command) -> Command:
+    """Adds --store; the command gets `settings`."""
+
+    @click.option("--store", type=_FOLDER, help=_STORE)
+    @functools.wraps(command)
+    def with_settings(*args: Any, store: Path | None, **rest: Any) -> object:
+        return command(*args, settings=settings_of(store), **rest)
+
+    return with_settings
+
+
+def record(command: Command) -> Command:
+    """Adds --store, --profile, --stack and --partition: whichever record is meant. The command gets `settings`."""
+
+    @click.option("--store", type=_FOLDER, help=_STORE)
+    @click.option("--profile", type=_PROFILE, help="stack: the record in Postgres; else as OUTCRY_PROFILE and the settings say.")
+    @click.option("--stack", type=_FOLDER, help="Folder of the servers of `outcry stack up`.")
+    @click.option("--partition", type=click.IntRange(1, 511), help="Trading partition.")
+    @functools.wraps(command)
+    def with_settings(*args: Any, store: Path | None, **rest: Any) -> object:
+        given = {name: rest.pop(name) for name in ("profile", "stack", "partition")}
+        return command(*args, settings=settings_of(store, **given), **rest)
+
+    return with_settings
+
+
 account = click.option("--account", metavar="NAME", required=True, help="Whose it is: a name of this store, or a number.")
 
 
-def state(settings: Settings) -> tuple[Partition, Directory]:
-    """The partition as the record has it now, and what people call its things."""
+def state(settings: Settings, symbol: str = "") -> tuple[Partition, Directory]:
+    """The partition (that of *symbol*) as the record has it now, and what people call its things."""
     from adapters import names
     from adapters.directory import Directory
     from adapters.wiring import reading
 
-    with reading(settings) as opened, block_progress("read") as show:
+    with reading(settings, symbol) as opened, block_progress("read") as show:
         partition = opened.state(show)
-    return partition, Directory(partition, names.load(settings.store))
+    return partition, Directory(partition, names.load(settings.folder))
+
+
+def opened_writer(store: Store) -> Writer:
+    """The writer of *store*; a bar is shown while it rebuilds the partition from a long record."""
+    with block_progress("open") as show:
+        return store.writer(show)
 
 
 @contextmanager
-def trading(settings: Settings) -> Iterator[Market]:
-    """The store opened for trading by hand; says so when it was empty and got the example market."""
+def trading(settings: Settings, symbol: str = "") -> Iterator[Market]:
+    """The store (the partition of *symbol*) opened for trading by hand; says so when it was empty and got the example market."""
     from adapters import example, market
 
-    with market.trading(settings) as opened:
+    with market.trading(settings, symbol) as opened:
         if opened.began:
             click.echo(example.SAYS, err=True)
         yield opened

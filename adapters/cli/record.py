@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from adapters.cli import options
-from adapters.cli.output import Answer, answers
+from adapters.cli.output import Answer, Table, answers
 from adapters.cli.progress import block_progress
 
 if TYPE_CHECKING:
@@ -17,22 +17,60 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.store
+@options.record
 @answers
 def verify(settings: Settings) -> Answer:
     """Check the whole record.
 
-    Reads every block, checks the chain of hashes and applies the events. Exit code 1 when anything is not as it was committed: it
-    names partition, block and what differs.
+    Reads every block, checks the chain of hashes and applies the events; in a stack of every partition, and compares the copies in Kafka
+    and in the standby of Postgres. Exit code 1 when anything is not as it was committed: it names partition, block and what differs.
     """
     from adapters.cli import findings
     from adapters.wiring import reading
     from replay import source
 
+    if settings.profile == "stack":
+        return _verify_stack(settings)
     with reading(settings) as opened, block_progress("verify") as show:
         found = source.verify(opened.log, opened.number, show)
     fields = asdict(found)
     return Answer(fields, [findings.facts(fields, "first_bad"), *findings.bad(found.first_bad)], ok=found.ok)
+
+
+def _verify_stack(settings: Settings) -> Answer:
+    from contextlib import closing
+
+    from adapters import copies
+    from adapters.cli import findings
+    from adapters.wiring import postgres
+
+    with closing(postgres(settings)) as log:
+        found = []
+        for number in range(1, settings.partitions + 1):
+            with block_progress(f"verify partition {number}") as show:
+                found.append(copies.check(settings, log, number, show))
+    ok = all(checked.ok for checked in found)
+    first_bad = next((checked.record.first_bad for checked in found if checked.record.first_bad), None)
+    rows: list[tuple[object, ...]] = []
+    wrong = []
+    for checked in found:
+        record = checked.record
+        rows.append((checked.partition, "postgres", record.blocks, 0, record.ok, record.state_hash.hex()[:16]))
+        rows += [(checked.partition, copy.name, copy.blocks, copy.behind, copy.difference is None, "") for copy in checked.copies]
+        wrong += findings.bad(record.first_bad)
+        wrong += [
+            f"NOT A COPY: {copy.name}, partition {checked.partition}: {copy.difference}" for copy in checked.copies if copy.difference
+        ]
+    fields = {
+        "ok": ok,
+        "blocks": sum(checked.record.blocks for checked in found),
+        "events": sum(checked.record.events for checked in found),
+        "durability": log.durability,
+        "first_bad": None if first_bad is None else asdict(first_bad),
+        "partitions": [asdict(checked) | {"ok": checked.ok} for checked in found],
+    }
+    shown = Table(("partition", "where", "blocks", "behind", "ok", "state hash"), rows)
+    return Answer(fields, [shown, log.durability, *wrong], ok=ok)
 
 
 @click.command()
@@ -60,7 +98,7 @@ def diff(a: Path, b: Path) -> Answer:
 @click.option("--format", "form", type=click.Choice(["parquet", "arrow", "csv", "ndjson"]), default="parquet", show_default=True)
 @click.option("--from-seq", type=click.IntRange(1), default=1, show_default=True, help="First block.")
 @click.option("--to-seq", type=click.IntRange(1), default=None, help="Last block; all unless told.")
-@options.store
+@options.record
 @answers
 def export(file: Path, form: str, from_seq: int, to_seq: int | None, settings: Settings) -> Answer:
     """Write blocks to FILE as a table of events.

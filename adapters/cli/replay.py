@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--reexecute", is_flag=True, help="Run the recorded commands again and compare every event; exit code 1 at the first that differs."
 )
-@options.store
+@options.record
 @answers
 def replay(settings: Settings, *, reexecute: bool, **asked: Any) -> Answer:
     """The state as of any moment of the record.
@@ -69,7 +69,7 @@ def _travel(
         partition, position = travel.at(
             store.log, store.snapshots, store.number, seq=to_seq, event=to_event, time_ns=time_ns, progress=show
         )
-    directory = Directory(partition, names.load(store.settings.store))
+    directory = Directory(partition, names.load(store.settings.folder))
     fields: dict[str, Any] = position._asdict() | {"time": times.from_ns(position.time_ns), "state_hash": partition.state_hash()}
     shown: list[Table | str] = [Table(("", ""), list(fields.items()))]
     if symbol is not None:

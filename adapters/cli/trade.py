@@ -28,7 +28,7 @@ ID = click.IntRange(1, 2**63 - 1)
 @click.option("--post-only", type=click.Choice(["off", "refuse", "slide"]), default="off", help="What to do when it would take.")
 @click.option("--self-trade", type=click.Choice(SELF_TRADE), default="cancel_newest", help="When it would meet the account's own order.")
 @click.option("--client-id", type=ID, default=None, help="Your own number for the order.")
-@options.store
+@options.record
 @answers
 def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account: str, settings: Settings, **terms: Any) -> Answer:
     """Enter an order.
@@ -47,7 +47,7 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
 
     limit = "".join(price).removeprefix("@")
     expires_ns = times.to_ns(terms["expires"]) if terms["expires"] else 0
-    with options.trading(settings) as market:
+    with options.trading(settings, symbol) as market:
         listed = market.directory.instrument(symbol)
         fields = {
             "account": market.directory.names.account(account),
@@ -63,14 +63,15 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
             "price_ticks": to_ticks(limit, listed.tick_size_e9) if limit else 0 if side == "buy" else listed.band_low_ticks,
             "budget": to_minor(terms["budget"], listed.quote_scale) if terms["budget"] else 0,
         }
-        return views.outcome(market.directory, listed, market.send(msgspec.convert(fields, NewOrder)), {})
+        sent = market.send(msgspec.convert(fields, NewOrder))
+        return views.outcome(market.directory, listed, sent, {"durability": market.durability})
 
 
 @click.command()
 @click.argument("order", type=ID, required=False)
 @options.account
 @click.option("--client-id", type=ID, default=None, help="Name the order by your own number instead.")
-@options.store
+@options.record
 @answers
 def cancel(order: int | None, account: str, client_id: int | None, settings: Settings) -> Answer:
     """Take a live order away.
@@ -94,19 +95,19 @@ def cancel(order: int | None, account: str, client_id: int | None, settings: Set
 @click.command()
 @click.argument("symbol")
 @click.option("--levels", type=click.IntRange(1, 1000), default=10, show_default=True, help="Price levels to show of each side.")
-@options.store
+@options.record
 @answers
 def book(symbol: str, levels: int, settings: Settings) -> Answer:
     """The order book of SYMBOL: price levels, best first."""
     from adapters.cli import views
 
-    partition, directory = options.state(settings)
+    partition, directory = options.state(settings, symbol)
     return views.levels(partition, directory.instrument(symbol), levels)
 
 
 @click.command()
 @click.argument("account")
-@options.store
+@options.record
 @answers
 def balance(account: str, settings: Settings) -> Answer:
     """What ACCOUNT has of each asset.

@@ -24,7 +24,7 @@ STATES = ("pre_open", "open", "halted", "closed")
 @click.option("--band", metavar="LOW HIGH", nargs=2, default=None, help="Prices an order may have; else one tick to 10000.")
 @click.option("--maker", type=click.IntRange(0, 100_000), default=100, show_default=True, help="Fee in 10^-6 of the value.")
 @click.option("--taker", type=click.IntRange(0, 100_000), default=200, show_default=True, help="Fee in 10^-6 of the value.")
-@options.store
+@options.record
 @answers
 def list_instrument(symbol: str, settings: Settings, **terms: Any) -> Answer:
     """List an instrument and open it.
@@ -34,15 +34,15 @@ def list_instrument(symbol: str, settings: Settings, **terms: Any) -> Answer:
     from adapters import listing
     from adapters.cli import views
 
-    with options.trading(settings) as market:
-        happened = listing.list_instrument(market, settings.store, symbol, **terms)
+    with options.trading(settings, symbol) as market:
+        happened = listing.list_instrument(market, settings.folder, symbol, **terms)
         return views.outcome(market.directory, None, happened, {"symbol": symbol})
 
 
 @click.command()
 @click.argument("symbol")
 @click.argument("state", type=click.Choice(STATES))
-@options.store
+@options.record
 @answers
 def state(symbol: str, state: str, settings: Settings) -> Answer:
     """Move an instrument between trading states.
@@ -54,7 +54,7 @@ def state(symbol: str, state: str, settings: Settings) -> Answer:
     from adapters.cli import views
     from commands.messages import SetInstrumentState
 
-    with options.trading(settings) as market:
+    with options.trading(settings, symbol) as market:
         listed = market.directory.instrument(symbol)
         asked = msgspec.convert({"instrument": listed.instrument, "state": state}, SetInstrumentState)
         return views.outcome(market.directory, listed, market.send(asked), {"symbol": symbol})
@@ -62,7 +62,7 @@ def state(symbol: str, state: str, settings: Settings) -> Answer:
 
 @click.command("open")
 @click.argument("name")
-@options.store
+@options.record
 @answers
 def open_account(name: str, settings: Settings) -> Answer:
     """Open an account called NAME.
@@ -78,7 +78,7 @@ def open_account(name: str, settings: Settings) -> Answer:
         number = known.new_account(name)
         happened = market.send(OpenAccount(account=number))
         if happened[0].kind == "AccountOpened":
-            names.save(settings.store, known)
+            names.save(settings.folder, known)
         return views.outcome(market.directory, None, happened, {"account": number, "name": name})
 
 
@@ -86,7 +86,7 @@ def open_account(name: str, settings: Settings) -> Answer:
 @click.argument("name")
 @click.argument("amount")
 @click.argument("asset")
-@options.store
+@options.record
 @answers
 def deposit(name: str, amount: str, asset: str, settings: Settings) -> Answer:
     """Bring AMOUNT of ASSET into account NAME.

@@ -214,12 +214,6 @@ def test_feeding_again_changes_nothing(market_data: Path) -> None:
     assert {event.name for event in again} == {"CommandRepeated"}
 
 
-@pytest.mark.parametrize("done", [0, 1, 5_000, 9_563, 9_564, 20_000])
-def test_a_feed_goes_on_after_any_sequence(market_data: Path, done: int) -> None:
-    whole = b"".join(ItchFeed(market_data / REAL).batches())
-    assert b"".join(ItchFeed(market_data / REAL).batches(done)) == whole[done * 128 :]
-
-
 def test_a_file_of_all_symbols_is_taken_for_what_it_shows(market_data: Path) -> None:
     """A thousand messages from the middle of a day: 399 are about orders that were there before, all its executions among them."""
     partition, feed = Partition(1), ItchFeed(market_data / "itch/all_symbols_2019-12-30_1k.itch50")

@@ -7,7 +7,6 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -203,15 +202,6 @@ def test_the_whole_day_is_replayed_with_the_venues_book_and_all_its_executions(m
     assert feed.judge.verdict() == Verdict(venue_executions=8_974, same_price=8_974, same_maker=7_667, other_trades=0)
     assert (refused, differ) == (0, [])
     assert compared > 1_400
-
-
-@pytest.mark.parametrize("done", [0, 1, 7, 8, 9, 100])
-def test_a_feed_goes_on_after_any_sequence(tmp_path: Path, done: int) -> None:
-    path = zipped(tmp_path, [(line(1, 11, 5, 100, 1), book(FAR, [(100, 5)])), (line(3, 11, 5, 100, 1), book(FAR, []))])
-    whole = b"".join(LobsterFeed(path).batches())
-
-    assert b"".join(LobsterFeed(path).batches(done)) == whole[done * 128 :]
-    assert len(whole) == 12 * 128
 
 
 PRICES = st.integers(95, 105)

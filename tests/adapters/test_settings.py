@@ -71,8 +71,14 @@ BAD_FILES = [
     ("store = 3", ": store is 3; right would be the path of a folder"),
     ("store = ''", ": store is ''; right would be the path of a folder"),
     ('store = "\\u0000"', ": store is '\\x00'; right would be the path of a folder"),
-    ("partitions = 3", ": 'partitions' is no setting; did you mean partition? right would be one of store, partition, inbox_commands, "),
+    ("partitons = 3", ": 'partitons' is no setting; did you mean partitions? right would be one of store, partition, inbox_commands, "),
     ("speed = 3", ": 'speed' is no setting; right would be one of store, partition"),
+    ("profile = 'cloud'", ": profile is 'cloud'; right would be embedded or stack"),
+    ("i_know_this_loses_data = 1", ": i_know_this_loses_data is 1; right would be true or false"),
+    ("instruments = 'ACME'", ": instruments is 'ACME'; right would be a table like `ACME = 1`, or ACME=1,ZETA=2"),
+    ("instruments.ACME = 512", f": instruments.ACME is 512; {NUMBER}"),
+    ('kafka = "a\\nb"', ": kafka is 'a\\nb'; right would be one line of text"),
+    ('postgres = "password=secret\\n"', ": postgres is not what it can be; right would be one line of text"),
     ("partition 3", ": no TOML ("),
     ("partition = 1\npartition = 2", ": no TOML ("),
     (f"partition = {'[' * 5_000}", ": no TOML ("),
@@ -155,3 +161,30 @@ def test_any_environment_is_settings_or_an_error_that_explains(environment: dict
     except BadSettings as wrong:
         error = str(wrong)
     assert not error or re.match(r"OUTCRY_\w+: .+; right would be .+", error, re.DOTALL)
+
+
+def test_where_the_servers_of_a_stack_listen_is_read_from_its_folder_beneath_everything_else(tmp_path: Path, file: Path) -> None:
+    """`outcry stack up` writes there, so that nobody has to say it; who wants another broker says so as usual."""
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "settings.toml").write_text("postgres = 'dbname=outcry'\nkafka = '127.0.0.1:9092'\npartitions = 2\n")
+    file.write_text(f"profile = 'stack'\nstack = '{tmp_path}/stack'\nkafka = '127.0.0.1:9999'\n")
+
+    loaded = load({}, file)
+
+    assert (loaded.postgres, loaded.kafka, loaded.partitions) == ("dbname=outcry", "127.0.0.1:9999", 2)
+    assert load({}, file, profile="embedded").postgres == ""
+
+
+def test_an_instrument_belongs_to_the_partition_that_is_named_else_to_the_usual_one() -> None:
+    loaded = load({"OUTCRY_INSTRUMENTS": "ACME=3,ZETA=4", "OUTCRY_PARTITION": "2"})
+    assert [loaded.partition_of(symbol) for symbol in ("ACME", "ZETA", "OTHER")] == [3, 4, 2]
+
+
+def test_an_instrument_of_a_partition_that_the_stack_does_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="instruments: ACME is assigned to partition 3; right would be 1 to 2"):
+        load({"OUTCRY_INSTRUMENTS": "ACME=3", "OUTCRY_PARTITIONS": "2"}, profile="stack", stack=tmp_path)
+
+
+def test_the_connection_string_of_the_record_is_not_shown() -> None:
+    """There may be a password in it."""
+    assert "secret" not in repr(load({"OUTCRY_POSTGRES": "password=secret"}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,8 +38,8 @@ class Outcry(Protocol):
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without a record, which every command takes for its store; no settings of this machine."""
-    for variable in ("OUTCRY_SETTINGS", "OUTCRY_PARTITION", "OUTCRY_INBOX_COMMANDS", "OUTCRY_SNAPSHOT_EVERY_EVENTS"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in [name for name in os.environ if name.startswith("OUTCRY_") and name != "OUTCRY_DATA"]:
+        monkeypatch.delenv(variable)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("OUTCRY_STORE", str(tmp_path / "store"))
     return tmp_path / "store"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
 import pytest
 
 from adapters.cli import app
-from adapters.cli.progress import progress
+from adapters.cli.progress import block_progress, progress
 from tests.cli.conftest import Outcry
 
 
@@ -32,7 +34,8 @@ def test_the_commands_are_those_that_the_documents_name() -> None:
     assert set(LEAVES) == {
         *((("feed", name)) for name in ("itch", "lobster", "simulate")),
         *((name,) for name in ("verify", "replay", "diff", "export", "order", "cancel", "book", "balance", "bench", "demo")),
-        *((name,) for name in ("list", "state", "open", "deposit")),
+        *((name,) for name in ("list", "state", "open", "deposit", "serve", "top")),
+        *((("stack", name)) for name in ("install", "up", "down", "status", "logs")),
     }
 
 
@@ -86,7 +89,7 @@ def test_a_broken_feed_is_the_worlds_failure_and_says_where(outcry: Outcry, tmp_
 def test_a_mistake_of_ours_says_so(outcry: Outcry, monkeypatch: pytest.MonkeyPatch) -> None:
     """An assert that fails is for us to mend: traceback on stderr, code 4, one object on stdout."""
 
-    def broken(_folder: Path | None) -> None:
+    def broken(_folder: Path | None, **_given: object) -> None:
         raise AssertionError("what always holds does not")
 
     monkeypatch.setattr("adapters.cli.options.settings_of", broken)
@@ -117,6 +120,18 @@ def test_help_imports_nothing_heavy() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stderr.strip() == ""
+
+
+def test_whoever_opens_a_long_record_for_writing_sees_how_far_it_is_read(
+    outcry: Outcry, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without snapshots a writer begins with all of the record."""
+    monkeypatch.setattr("adapters.cli.options.block_progress", partial(block_progress, quiet_s=1e-9))
+    assert "open: " not in outcry("feed", "simulate", "--commands", 40_000).err, "there is nothing to read yet"
+    shutil.rmtree(store / "snapshots")
+    again = outcry("feed", "simulate", "--commands", 40_001, "--json")
+    assert again.json["commands"] == 1
+    assert "open: " in again.err
 
 
 def test_progress_goes_to_stderr_and_only_when_it_takes_long(capfd: pytest.CaptureFixture[str]) -> None:

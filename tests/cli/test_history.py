@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from tests.adapters.itch_files import add, execute, written
 from tests.cli.conftest import Outcry
 
 COMMANDS = 3000
@@ -35,12 +36,13 @@ def test_the_same_seed_gives_the_same_market_and_another_seed_another(outcry: Ou
     assert same["state_hash"] == first["state_hash"] != other["state_hash"]
 
 
-def test_a_feed_goes_on_where_its_record_ends(market: Outcry, tmp_path: Path) -> None:
-    """Cut short and run again, it leads to the state of one whole run; run once more, it adds nothing."""
-    rest = market("feed", "simulate", "--commands", 2 * COMMANDS, "--json").json
-    whole = market("feed", "simulate", "--commands", 2 * COMMANDS, "--json", "--store", tmp_path / "whole").json
-    nothing = market("feed", "simulate", "--commands", 2 * COMMANDS, "--json").json
-    assert (rest["commands"], rest["state_hash"]) == (COMMANDS, whole["state_hash"])
+@pytest.mark.parametrize("more", [1, COMMANDS, 16_384 - COMMANDS, 16_385 - COMMANDS, 40_000])
+def test_a_feed_goes_on_where_its_record_ends(market: Outcry, tmp_path: Path, more: int) -> None:
+    """Cut short and run again, it leads to the state of one whole run; run once more, it adds nothing. Wherever its batches are cut."""
+    rest = market("feed", "simulate", "--commands", COMMANDS + more, "--json").json
+    whole = market("feed", "simulate", "--commands", COMMANDS + more, "--json", "--store", tmp_path / "whole").json
+    nothing = market("feed", "simulate", "--commands", COMMANDS + more, "--json").json
+    assert (rest["commands"], rest["state_hash"]) == (more, whole["state_hash"])
     assert (nothing["commands"], nothing["blocks"], nothing["state_hash"]) == (0, 0, whole["state_hash"])
 
 
@@ -48,8 +50,35 @@ def test_a_feed_refuses_a_store_of_something_else(market: Outcry) -> None:
     before = market("verify", "--json").json
     refused = market("feed", "simulate", "--seed", 99)
     assert refused.code == 2
-    assert "holds something else than simulate 99" in refused.err
+    assert "holds simulate 1, not simulate 99" in refused.err
     assert market("verify", "--json").json == before
+
+
+def test_a_feed_refuses_a_store_in_which_clients_traded(outcry: Outcry) -> None:
+    outcry("open", "carol")
+    assert "holds commands of clients, not simulate 1" in outcry("feed", "simulate").err
+
+
+def test_a_file_fed_again_is_a_repeat_and_another_of_its_name_is_not(outcry: Outcry, tmp_path: Path) -> None:
+    """The second file goes on differently: taken for the first, its end would be mixed with the beginning of that."""
+    day = written(tmp_path, add(1, "B", 100, 10_000), add(2, "S", 100, 10_100), name="day.itch50")
+    fed = outcry("feed", "itch", day, "--json").json
+    again = outcry("feed", "itch", day, "--json").json
+    assert (again["commands"], again["blocks"], again["state_hash"]) == (0, 0, fed["state_hash"])
+
+    written(tmp_path, add(1, "B", 100, 10_000), add(2, "S", 200, 10_100), execute(2, 100, 1), name="day.itch50")
+    other = outcry("feed", "itch", day, "--json")
+    assert other.code == 2
+    assert "a feed wants a store of its own" in other.json["error"]
+    assert outcry("verify", "--json").json["state_hash"] == fed["state_hash"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("itch", "2020-13-01.itch50"), ("lobster", "day.zip")])
+def test_a_file_that_cannot_be_of_its_kind_makes_no_store(outcry: Outcry, store: Path, tmp_path: Path, kind: str, name: str) -> None:
+    """A day that never was, a zip that is none."""
+    (tmp_path / name).write_bytes(b"what is this?")
+    assert outcry("feed", kind, tmp_path / name).code == 3
+    assert not store.exists()
 
 
 def test_an_itch_file_trades_at_the_venues_price_with_the_venues_makers(outcry: Outcry, market_data: Path) -> None:

@@ -53,7 +53,7 @@ def test_a_batch_carries_16_384_rows() -> None:
         (8, b"\1\x40", "row count is 16385; a batch carries 1 to 16384 rows"),
         (8, b"\3", "3 rows make 400 bytes with the header; here are 272"),
         (12, b"\0", "checksum is 0x"),
-        (200, b"\1", "they were changed on the way: send them again"),
+        (200, b"\1", "changed on the way: send them again"),
     ],
 )
 def test_what_is_no_batch_is_named(at: int, change: bytes, says: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from commands import messages
 from commands.codec import SPELLINGS
 from domain.fields import RowType
-from domain.verbs import VERBS
+from domain.verbs import TEXTS, VERBS
 
 
 def verb_name(row_type: RowType) -> str:
@@ -32,7 +32,7 @@ def test_an_enumeration_lists_the_spellings_of_the_vocabulary(verb: RowType) -> 
     """A state or status of 0 stands for "there is none" in events; a command cannot ask for it."""
     for name, hint in get_type_hints(getattr(messages, verb.name)).items():
         if get_args(hint) and name in SPELLINGS:
-            start = 1 if name in ("state", "status") else 0
+            start = 1 if name in ("state", "status", "error") else 0
             assert get_args(hint) == SPELLINGS[name][start:], name
 
 
@@ -40,7 +40,7 @@ def test_an_enumeration_lists_the_spellings_of_the_vocabulary(verb: RowType) -> 
 def test_every_field_with_spellings_is_an_enumeration(verb: RowType) -> None:
     hints = get_type_hints(getattr(messages, verb.name))
     for field in verb.fields:
-        expected = str if field.name == "symbol" else int
+        expected = str if field.name in TEXTS else int
         assert (field.name in SPELLINGS) == (hints[field.name] is not expected), field.name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from commands.outcomes import of_command_id, of_session
+from commands.outcomes import Name, of_block, of_command_id, of_session
 from commands.writer import Writer
 from domain import verbs as v
 from eventstore.memory import MemoryLog, MemorySnapshots
@@ -84,3 +84,16 @@ def test_what_is_not_on_record_has_no_outcome(log: MemoryLog) -> None:
     assert told(log, 9, 5) == []
     assert told(log, 8, 1) == []
     assert of_command_id(log.read(PARTITION), 1, 78) is None
+
+
+def test_many_commands_of_a_block_are_found_at_once_each_by_its_name(log: MemoryLog) -> None:
+    """As one who waits for many outcomes asks each block as it comes; a name that occurs twice is answered by the first."""
+    _, orders, repeats = log.read(PARTITION)
+    names = {Name(9, 0, 2), Name(0, 1, 77), Name(9, 0, 3), Name(0, 2, 78), Name(8, 0, 2)}
+    assert {name: outcome.events[0].kind for name, outcome in of_block(orders, names)} == {
+        Name(9, 0, 2): "OrderAccepted",
+        Name(0, 1, 77): "OrderAccepted",
+        Name(9, 0, 3): "CommandRefused",
+    }
+    assert {name: outcome.events[0].kind for name, outcome in of_block(repeats, names)}[Name(0, 1, 77)] == "CommandRepeated"
+    assert list(of_block(orders, set())) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from commands.recovery import rebuild
 from commands.writer import Writer
 from domain import verbs as v
 from domain.partition import Partition
@@ -128,6 +129,40 @@ def test_a_snapshot_that_names_the_wrong_block_is_passed_over(caplog: pytest.Log
     snapshots.save(Snapshot(PARTITION, 3, log.head(PARTITION).hash, early.state))
     assert reopened(log, snapshots) == after
     assert "the snapshot of block 3 is of another record" in caplog.text
+
+
+def test_a_snapshot_of_a_block_that_the_record_does_not_have_is_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """A record that was cut, or replaced by an older copy, opens as it is; whoever opens it is told that it once was longer."""
+    log, snapshots = ReadCounting(), MemorySnapshots()
+    write(log, snapshots, 1)
+    early = write(log, snapshots, 1)
+    write(log, snapshots, 2)
+    del log._chains[PARTITION][3:]
+    log.read_after.clear()
+    assert reopened(log, snapshots) == early
+    assert "partition 2: the record ends with block 3, but there is a snapshot of block 5: the record was cut or replaced" in caplog.text
+    assert min(log.read_after) == 2, "the snapshot of block 3 is used; 2 is for the positions of sources"
+
+
+@pytest.mark.parametrize("from_snapshot", [True, False])
+def test_a_rebuild_ends_at_the_head_it_was_told_though_the_record_goes_on(from_snapshot: bool) -> None:
+    """Whoever follows a record that somebody else writes reads its head first and its blocks later."""
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    then = write(log, snapshots, 1)
+    head = log.head(PARTITION)
+    write(log, MemorySnapshots(), 2)
+    partition, _ = rebuild(log, snapshots if from_snapshot else MemorySnapshots(), head)
+    assert partition.state_hash() == then
+
+
+def test_a_rebuild_tells_how_far_it_is() -> None:
+    """Blocks done of those after the snapshot."""
+    log, snapshots = MemoryLog(), MemorySnapshots()
+    write(log, snapshots, 1)
+    write(log, MemorySnapshots(), 3)
+    told: list[tuple[int, int]] = []
+    rebuild(log, snapshots, log.head(PARTITION), progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_failing_to_keep_a_snapshot_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from commands.codec import events
+from commands.follower import Follower
 from commands.writer import Committed, Full, Stopped, Writer
 from domain import verbs as v
 from domain.partition import Partition
+from eventstore.blocks import Block
 from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import Fenced, OutcomeUnknown, StoreFailed
 from tests import market
@@ -470,3 +472,47 @@ def test_the_block_says_how_far_each_source_was_consumed(writer: Writer, log: He
     writer.close()
     with Writer(log, MemorySnapshots(), PARTITION, clock=clock) as again:
         assert again.positions == {"registry": 7, "feed": 128}
+
+
+def test_a_commit_is_told_once_it_is_on_record_and_in_order(log: HeldLog, clock: Clock) -> None:
+    """What publishes blocks must never see one that may yet not be."""
+    told: list[tuple[int, int, bool]] = []
+
+    def tell(block: Block, rows: bytes, took_s: float) -> None:
+        assert took_s >= 0
+        told.append((block.seq, log.head(PARTITION).seq, rows == block.events()))
+
+    with Writer(log, MemorySnapshots(), PARTITION, clock=clock, on_commit=tell) as w:
+        for _ in range(3):
+            w.submit(SETUP).result(PATIENCE_S)
+    assert told == [(1, 1, True), (2, 2, True), (3, 3, True)]
+
+
+def test_a_writer_that_begins_with_a_warm_standby_reads_only_the_blocks_since(writer: Writer, log: HeldLog, clock: Clock) -> None:
+    """So that taking over takes no longer than the tail is long."""
+    standby = Follower.open(log, MemorySnapshots(), PARTITION)
+    writer.submit(ORDER, {"gateway": 7}).result(PATIENCE_S)
+    writer.close()
+    before = standby.head.seq
+
+    with Writer(log, MemorySnapshots(), PARTITION, clock=clock, warm=standby) as successor:
+        assert successor.positions == {"gateway": 7}
+        assert successor.head.seq == before + 1
+        successor.submit(ORDER).result(PATIENCE_S)
+        state = successor.partition
+    assert state.state_hash() == Follower.open(log, MemorySnapshots(), PARTITION).state.state_hash()
+
+
+def test_a_writer_that_hands_over_leaves_a_standby_as_of_its_last_block(writer: Writer, log: HeldLog) -> None:
+    writer.submit(ORDER)
+    standby = writer.hand_over()
+    assert standby.head.seq == log.head(PARTITION).seq == 2
+    assert standby.state.state_hash() == Follower.open(log, MemorySnapshots(), PARTITION).state.state_hash()
+    with pytest.raises(Stopped):
+        writer.submit(ORDER)
+
+
+def test_a_source_that_can_wait_waits_for_room(log: HeldLog, clock: Clock) -> None:
+    with Writer(log, MemorySnapshots(), PARTITION, clock=clock, inbox_commands=len(SETUP) // 128) as writer:
+        futures = [writer.put(SETUP) for _ in range(5)]
+        assert [future.result(PATIENCE_S).block_seq > 0 for future in futures] == [True] * 5

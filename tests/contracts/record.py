@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from domain.events import CLOCK_TICKED
@@ -12,8 +13,11 @@ from domain.verbs import TICK_CLOCK
 from eventstore.blocks import Block, Head, seal
 from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import BlockLog, SnapshotStore
+from eventstore.postgres import PostgresLog
+from eventstore.postgres_snapshots import PostgresSnapshots
 from eventstore.snapshots import FileSnapshots
 from eventstore.sqlite import SqliteLog
+from tests.servers.fixtures import Database
 
 Open = Callable[[], BlockLog]  # one more handle on the same record, as another process would have
 
@@ -30,36 +34,51 @@ def block_after(head: Head, *, commands: int = 1, time_ns: int | None = None, in
     return seal(head, *ticks(commands, time_ns), time_ns, inputs)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an implementation may keep its things: in a folder, or in an empty record in PostgreSQL, there once it is asked for."""
+
+    folder: Path
+    database: Callable[[], Database]
+
+
 @contextmanager
-def memory_log(folder: Path) -> Iterator[Open]:
+def memory_log(place: Place) -> Iterator[Open]:
     """All handles are the one object."""
     log = MemoryLog()
     yield lambda: log
 
 
 @contextmanager
-def sqlite_log(folder: Path) -> Iterator[Open]:
+def sqlite_log(place: Place) -> Iterator[Open]:
     """Every handle is a connection of its own to one file."""
-    opened: list[SqliteLog] = []
-
-    def another() -> SqliteLog:
-        opened.append(SqliteLog(folder / "record.sqlite3"))
-        return opened[-1]
-
-    yield another
-    for log in opened:
-        log.close()
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(SqliteLog(place.folder / "record.sqlite3")))
 
 
-def memory_snapshots(folder: Path) -> SnapshotStore:
+@contextmanager
+def postgres_log(place: Place) -> Iterator[Open]:
+    """Every handle is a connection of its own to one database."""
+    database = place.database()
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(PostgresLog(database.dsn())))
+
+
+def memory_snapshots(place: Place) -> SnapshotStore:
     """Snapshots in memory."""
     return MemorySnapshots()
 
 
-def file_snapshots(folder: Path) -> SnapshotStore:
+def file_snapshots(place: Place) -> SnapshotStore:
     """Snapshots as files."""
-    return FileSnapshots(folder / "snapshots")
+    return FileSnapshots(place.folder / "snapshots")
 
 
-LOGS = (memory_log, sqlite_log)
-SNAPSHOTS = (memory_snapshots, file_snapshots)
+def postgres_snapshots(place: Place) -> SnapshotStore:
+    """Snapshots in a database."""
+    return PostgresSnapshots(place.database().dsn())
+
+
+EMBEDDED = (memory_log, sqlite_log)
+LOGS = (*EMBEDDED, postgres_log)
+SNAPSHOTS = (memory_snapshots, file_snapshots, postgres_snapshots)

@@ -9,11 +9,21 @@ from typing import ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from eventstore.blocks import Block, Head, after, genesis
 from eventstore.ports import BlockLog, Damaged, Fenced
-from tests.contracts.record import LOGS, block_after
+from tests.contracts.record import EMBEDDED, LOGS, Place, block_after
+from tests.servers.fixtures import Database
 
 PARTITIONS = st.integers(1, 3)
 
@@ -24,11 +34,14 @@ class EveryLog(RuleBasedStateMachine):
     heads: ClassVar[Bundle[Head]] = Bundle("heads")
     blocks: ClassVar[Bundle[Block]] = Bundle("blocks")
 
+    database: ClassVar[Database | None] = None  # None: only what needs no server
+
     def __init__(self) -> None:
         super().__init__()
         self.resources = ExitStack()
         folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory()))
-        self.open = [self.resources.enter_context(log(folder)) for log in LOGS]
+        place = Place(folder, lambda: emptied(self.database))
+        self.open = [self.resources.enter_context(log(place)) for log in (LOGS if self.database else EMBEDDED)]
         self.logs: list[BlockLog] = [another() for another in self.open]
         self.chains: dict[int, list[Block]] = {}
         self.epochs: dict[int, int] = {}
@@ -59,6 +72,7 @@ class EveryLog(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, len(LOGS) - 1))
     def reopen(self, which: int) -> None:
+        which %= len(self.logs)
         self.logs[which].close()
         self.logs[which] = self.open[which]()
 
@@ -95,5 +109,26 @@ class EveryLog(RuleBasedStateMachine):
         return after(block) if follows else multiple()
 
 
+def emptied(database: Database | None) -> Database:
+    """*database* without its record: only the superuser can do that, with the triggers off."""
+    assert database
+    with database.stack.postgres.superuser(database.name) as superuser:
+        superuser.execute("SET session_replication_role = replica")
+        superuser.execute("DELETE FROM outcry.head")
+        for (leaf,) in superuser.execute(
+            "SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'outcry.blocks'::regclass"
+        ).fetchall():
+            superuser.execute(f"DROP TABLE {leaf}")
+    return database
+
+
 EveryLog.TestCase.settings = settings(stateful_step_count=20)
-test_every_log_agrees = EveryLog.TestCase
+test_every_embedded_log_agrees = EveryLog.TestCase
+
+
+def test_every_log_agrees(database: Database) -> None:
+    class AlsoPostgres(EveryLog):
+        pass
+
+    AlsoPostgres.database = database
+    run_state_machine_as_test(AlsoPostgres, settings=settings(stateful_step_count=20, max_examples=50))

@@ -6,18 +6,17 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from eventstore.blocks import Block, after, digest, genesis
 from eventstore.ports import BlockLog, Damaged, Fenced
-from tests.contracts.record import LOGS, Open, block_after
+from tests.contracts.record import LOGS, Open, Place, block_after
 
 
 @pytest.fixture(params=LOGS, ids=lambda log: log.__name__)
-def another(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    with request.param(tmp_path) as another:
+def another(request: pytest.FixtureRequest, place: Place) -> Iterator[Open]:
+    with request.param(place) as another:
         yield another
 
 

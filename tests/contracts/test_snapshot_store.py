@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from eventstore.ports import Snapshot, SnapshotStore
-from tests.contracts.record import SNAPSHOTS
+from tests.contracts.record import SNAPSHOTS, Place
 
 
 @pytest.fixture(params=SNAPSHOTS, ids=lambda store: store.__name__)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> SnapshotStore:
-    found: SnapshotStore = request.param(tmp_path)
+def store(request: pytest.FixtureRequest, place: Place) -> SnapshotStore:
+    found: SnapshotStore = request.param(place)
     return found
 
 

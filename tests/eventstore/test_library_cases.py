@@ -1,4 +1,4 @@
-"""The `eventsourcing` library's own published test cases for recorders, unmodified, over a BlockLog in memory and in SQLite.
+"""The `eventsourcing` library's own published test cases for recorders, unmodified, over a BlockLog in memory, in SQLite and in PostgreSQL.
 
 They run against `ConsumerRecorder`, which records events of any kind. `PartitionRecorder` shows the blocks of a market; our rules forbid
 what most of these cases begin with, so they do not run against it:
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.tests.persistence import (
     AggregateRecorderTestCase,
@@ -30,7 +31,9 @@ from eventsourcing.tests.persistence import (
 
 from eventstore.consumers import ConsumerRecorder
 from eventstore.memory import MemoryLog
+from eventstore.postgres import PostgresLog
 from eventstore.sqlite import SqliteLog
+from tests.servers.fixtures import Database
 
 
 class InMemory:
@@ -45,6 +48,17 @@ class InSqlite(InMemory):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)  # type: ignore[attr-defined]  # mixed into a TestCase
         log = SqliteLog(Path(folder.name) / "consumer.sqlite")
+        self.addCleanup(log.close)  # type: ignore[attr-defined]  # as above
+        return ConsumerRecorder(log)
+
+
+class InPostgres(InMemory):
+    @pytest.fixture(autouse=True)
+    def take_a_database(self, database: Database) -> None:
+        self.database = database
+
+    def create_recorder(self) -> ConsumerRecorder:
+        log = PostgresLog(self.database.dsn())
         self.addCleanup(log.close)  # type: ignore[attr-defined]  # as above
         return ConsumerRecorder(log)
 
@@ -71,11 +85,20 @@ class TestApplicationRecorderInSqlite(InSqlite, ApplicationRecorderTestCase[Cons
         self.optional_test_insert_subscribe()
 
 
+class TestApplicationRecorderInPostgres(InPostgres, ApplicationRecorderTestCase[ConsumerRecorder]):
+    def test_insert_subscribe(self) -> None:
+        self.optional_test_insert_subscribe()
+
+
 class TestNonInterleavingNotificationIds(InMemory, NonInterleavingNotificationIDsBaseCase):
     pass
 
 
 class TestNonInterleavingNotificationIdsInSqlite(InSqlite, NonInterleavingNotificationIDsBaseCase):
+    pass
+
+
+class TestNonInterleavingNotificationIdsInPostgres(InPostgres, NonInterleavingNotificationIDsBaseCase):
     pass
 
 
@@ -87,11 +110,19 @@ class TestProcessRecorderInSqlite(InSqlite, ProcessRecorderTestCase):
     pass
 
 
+class TestProcessRecorderInPostgres(InPostgres, ProcessRecorderTestCase):
+    pass
+
+
 class TestTrackingRecorder(InMemory, TrackingRecorderTestCase):
     pass
 
 
 class TestTrackingRecorderInSqlite(InSqlite, TrackingRecorderTestCase):
+    pass
+
+
+class TestTrackingRecorderInPostgres(InPostgres, TrackingRecorderTestCase):
     pass
 
 

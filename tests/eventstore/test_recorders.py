@@ -21,6 +21,7 @@ from eventstore.blocks import Block, after, genesis
 from eventstore.memory import MemoryLog
 from eventstore.notifications import PULL_NOTIFICATIONS
 from eventstore.ports import BlockLog
+from eventstore.postgres import PostgresLog
 from eventstore.recorders import BLOCK_TOPIC, BlockMapper, PartitionRecorder, opened, partition_id, stored
 from eventstore.sqlite import SqliteLog
 from tests.eventstore.rows import fill, trade_block
@@ -28,10 +29,17 @@ from tests.eventstore.rows import fill, trade_block
 BLOCKS = 7
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlockLog]:
     """An empty record in each store."""
-    made: BlockLog = MemoryLog() if request.param == "memory" else SqliteLog(tmp_path / "record.sqlite")
+    made: BlockLog
+    match request.param:
+        case "memory":
+            made = MemoryLog()
+        case "sqlite":
+            made = SqliteLog(tmp_path / "record.sqlite")
+        case "postgres":
+            made = PostgresLog(request.getfixturevalue("database").dsn())
     yield made
     made.close()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from domain.events import FUNDS_DEPOSITED
-from domain.verbs import ACCOUNT, AMOUNT, DEPOSIT, INSTRUMENT, VERB
+from domain.verbs import ACCOUNT, AMOUNT, DEPOSIT, INSTRUMENT, SCHEMA_VERSION, VERB
 from eventstore import upcast
 from eventstore.blocks import digest, genesis, seal, verify
 from eventstore.codec import Rows
@@ -76,5 +76,5 @@ def test_a_step_that_loses_an_event_is_our_mistake(monkeypatch: pytest.MonkeyPat
 
 def test_there_is_a_way_from_every_version_there_was() -> None:
     """Version 1 is the first."""
-    assert upcast.known(1)
+    assert all(upcast.known(version) for version in range(1, SCHEMA_VERSION + 1))
     assert not upcast.known(0)

@@ -1,23 +1,11 @@
 """The rows of the golden blocks of schema version 1: every verb and every kind, each field with a value of its own.
 
-These numbers and the files in v1/ are what releases before this one wrote. They never change; a new version gets rows_v2.py and v2/.
-`python -m tests.golden.rows_v1` wrote the files, and writes none that is there.
+These numbers and the files in v1/ are what releases before this one wrote. They never change.
 """
 
 from __future__ import annotations
 
-import struct
-from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
 from typing import Final
-
-from eventstore.blocks import Block, after, genesis, seal
-from eventstore.sqlite import SqliteLog
-
-FOLDER: Final = Path(__file__).parent / "v1"
-RECORD: Final = FOLDER / "record.sqlite3"
-PARTITION: Final = 5
 
 COMMANDS: Final = {
     "ListInstrument": (
@@ -104,79 +92,3 @@ EVENTS: Final = {
     "OrderRemoved": (527_353_274_761_506, 45_035_996_424_704_225, 123_456, 9_987, 12, 1_199_040, 0, 0),
     "SelfTradePrevented": (265_510_583_271_715, 45_035_996_307_260_391, 654_321, 9_987, 12, 197, 135_624, 0),
 }
-FIRST_CONSEQUENCE: Final = 32
-
-
-def command_row(name: str) -> bytes:
-    """A command's 128 bytes."""
-    return struct.pack("<16q", *COMMANDS[name])
-
-
-def event_row(name: str) -> bytes:
-    """An event's 64 bytes."""
-    return struct.pack("<8q", *EVENTS[name])
-
-
-def golden_rows() -> dict[str, tuple[bytes, bytes]]:
-    """Name of a block -> its rows: each verb refused; each outcome of a tick; each consequence of an accepted order."""
-    rows = {name: (command_row(name), event_row("CommandRefused")) for name in COMMANDS}
-    for name, words in EVENTS.items():
-        if words[0] & 0xFF < FIRST_CONSEQUENCE:
-            rows[name] = command_row("TickClock"), event_row(name)
-        else:
-            rows[name] = command_row("NewOrder"), event_row("OrderAccepted") + event_row(name)
-    return rows
-
-
-def to_file(block: Block) -> bytes:
-    """What is hashed, as documented in eventstore/blocks.py, then the hash."""
-    header = struct.pack(
-        "<IIQQQIIqII",
-        block.schema_version,
-        block.partition,
-        block.seq,
-        block.epoch,
-        block.first_event,
-        block.event_count,
-        block.command_count,
-        block.time_ns,
-        len(block.inputs),
-        len(block.payload),
-    )
-    return header + block.prev_hash + block.inputs + block.payload + block.hash
-
-
-def from_file(content: bytes) -> Block:
-    """The block of a golden file."""
-    schema_version, partition, seq, epoch, first_event, event_count, command_count, time_ns, inputs, payload = struct.unpack_from(
-        "<IIQQQIIqII", content
-    )
-    at = struct.calcsize("<IIQQQIIqII")
-    parts = []
-    for size in (32, inputs, payload, 32):
-        parts.append(content[at : at + size])
-        at += size
-    assert at == len(content), "a golden file ends with the hash"
-    return Block(
-        partition, seq, epoch, first_event, event_count, command_count, time_ns, schema_version, parts[1], parts[0], parts[3], parts[2]
-    )
-
-
-def main() -> None:
-    """Write the files, as one chain, and the chain once more as a record of SQLite."""
-    head = replace(genesis(PARTITION), epoch=1)
-    for name, (commands, events) in golden_rows().items():
-        block = seal(head, commands, events, head.time_ns + 1_000_000_007, b'{"orders":%d}' % head.seq)
-        path = FOLDER / f"{block.seq:02}-{name}.block"
-        if not path.exists():
-            path.write_bytes(to_file(block))
-        head = after(block)
-    if not RECORD.exists():
-        with closing(SqliteLog(RECORD)) as log:
-            log.claim(PARTITION)
-            for path in sorted(FOLDER.glob("*.block")):
-                log.append(from_file(path.read_bytes()))
-
-
-if __name__ == "__main__":
-    main()

@@ -121,6 +121,7 @@ class Model:
             v.REPLACE_ORDER: self.replace_order,
             v.MASS_CANCEL: self.mass_cancel,
             v.TICK_CLOCK: self.tick_clock,
+            v.NOTE_UNREADABLE: self.note_unreadable,
         }
         verbs[command["verb"]](command)
 
@@ -580,6 +581,9 @@ class Model:
         self.emit(e.CLOCK_TICKED, count=min(len(due), TICK_BOUND), more=int(len(due) > TICK_BOUND))
         for order in due[:TICK_BOUND]:
             self.remove(order, e.REMOVED_EXPIRED)
+
+    def note_unreadable(self, command: dict[str, int]) -> None:
+        self.emit(e.RECORD_UNREADABLE, **{name: command[name] for name in ("topic", "topic_partition", "offset", "error")})
 
     # --- what a test may look at -----------------------------------------------------------------------------------------
 

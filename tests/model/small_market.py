@@ -106,6 +106,7 @@ TEMPLATES: Final = (
     Template(1, v.MASS_CANCEL, {"account": ACCOUNTS, "instrument": (0, *INSTRUMENTS), "side_scope": (1, 2, 0, 3)}),
     Template(1, v.MASS_CANCEL, {"instrument": (0, *INSTRUMENTS), "side_scope": (1, 2, 0, 3)}),
     Template(4, v.TICK_CLOCK, {}),
+    Template(1, v.NOTE_UNREADABLE, {"topic": (symbol("commands"), symbol("A B"), 0), "offset": (0, 7), "error": (0, 1, 7, 8)}),
     Template(6, v.DEPOSIT, {"account": ACCOUNTS, "asset": (1, 2, 3), "amount": AMOUNTS}),
     Template(1, v.DEPOSIT, {"account": ACCOUNTS, "asset": (9, 65_535, 65_536), "amount": (0, 2**59, 2**60, 2**62 - 1, 2**62)}),
     Template(4, v.WITHDRAW, {"account": ACCOUNTS, "asset": (1, 2, 3, 9), "amount": AMOUNTS}),

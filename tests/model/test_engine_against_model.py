@@ -18,7 +18,7 @@ from tests.model.pair import Pair
 from tests.model.small_market import SMALL
 from tests.model.wide_market import WIDE
 
-# Rules that only a partition of millions, or an attacker of its hash tables, can break: tested where the bound is.
+# What only a partition of millions, or an attacker of its hash tables, makes happen: tests/spec/test_bounds.py does, by name.
 BEYOND_A_SMALL_MARKET = {
     "rule too_many_wallets",
     "rule crowded_id",

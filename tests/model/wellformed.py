@@ -65,6 +65,8 @@ def _word_is_right(values: dict[str, int], number: int) -> bool:
         return verb not in NAMED_INSTRUMENT or values["instrument"] != 0
     if number == v.TERMS:
         return _terms_are_right(values)
+    if number == v.ORDER and verb == v.NOTE_UNREADABLE:
+        return 1 <= values["error"] <= 7
     if number == v.ORDER:
         return verb not in NAMED_ORDER or (values["client_order_id"] == 0) != (values["order"] == 0)
     if number == v.PRICE_TICKS:
@@ -88,16 +90,21 @@ def _terms_are_right(values: dict[str, int]) -> bool:
         return values["side_scope"] <= v.ONLY_SELLS
     if verb == v.SET_INSTRUMENT_STATE:
         return v.PRE_OPEN <= values["state"] <= v.CLOSED
+    if verb == v.NOTE_UNREADABLE:
+        return _is_text(values["topic"])
     if verb == v.CHANGE_ACCOUNT:
         return v.ACCOUNT_OPEN <= values["status"] <= v.ACCOUNT_CLOSED
     return True
 
 
+def _is_text(word: int) -> bool:
+    text = word.to_bytes(8, "little").rstrip(b"\0")
+    return len(text) > 0 and all(33 <= character <= 126 for character in text)
+
+
 def _listing_word_is_right(values: dict[str, int], number: int) -> bool:
     if number == 6:
-        characters = values["symbol"].to_bytes(8, "little")
-        text = characters.rstrip(b"\0")
-        return len(text) > 0 and all(33 <= character <= 126 for character in text)
+        return _is_text(values["symbol"])
     if number == 7:
         base, quote = values["base_asset"], values["quote_asset"]
         return base != 0 and quote not in (0, base) and values["base_scale"] <= 18 and values["quote_scale"] <= 18

@@ -50,7 +50,7 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def simulated() -> list[bytes]:
     """A simulated day: orders, quotes, cancels, replaces."""
-    return list(SimulatedFeed(seed=7, commands=40_000).batches(0))
+    return list(SimulatedFeed(seed=7, commands=40_000).batches())
 
 
 def small() -> list[bytes]:

@@ -53,7 +53,7 @@ def check_malformed(market: Market, command: bytes, word: int) -> None:
     assert market.when(command) == [refused(rules.MALFORMED_FIELD, word, word_of(command, word))]
 
 
-@pytest.mark.parametrize("verb", [0, 13, 99, 255, 256 + v.TICK_CLOCK, -1, 2**63 - 1, v.TICK_CLOCK - 2**63])
+@pytest.mark.parametrize("verb", [0, 14, 99, 255, 256 + v.TICK_CLOCK, -1, 2**63 - 1, v.TICK_CLOCK - 2**63])
 def test_an_unknown_verb(market: Market, verb: int) -> None:
     """The whole word is the verb: bits above its code are part of it."""
     check_malformed(market, raw([verb] + [0] * 15), 0)

@@ -1,0 +1,47 @@
+"""Serving: the process that trades until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from adapters.cli import options
+from adapters.cli.output import Answer, answers
+
+if TYPE_CHECKING:
+    from adapters.settings import Settings
+
+
+@click.command()
+@options.record
+@click.option("--i-know-this-loses-data", is_flag=True, default=None, help="Serve on servers that are set to forget what was acknowledged.")
+@answers
+def serve(settings: Settings, *, i_know_this_loses_data: bool | None) -> Answer:
+    """Trade until SIGTERM or ctrl-C.
+
+    Then it drains, commits, hands its partitions over and keeps a snapshot. Logs go to stderr, a JSON object a line; metrics, liveness
+    and readiness are at the port that the first line names.
+
+    Embedded it is one process with one partition in a SQLite file. In a stack it is a worker: it follows every partition in Postgres, owns
+    those that the consumer group in Kafka gives it, and relays their blocks.
+    """
+    from dataclasses import replace
+
+    from adapters import logs, wiring
+    from adapters.worker import name_of
+
+    loaded = settings if i_know_this_loses_data is None else replace(settings, i_know_this_loses_data=i_know_this_loses_data)
+    logs.configure(name_of(loaded), json=not sys.stderr.isatty())
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with wiring.serving(loaded) as server:
+        server.serve(stop)
+    return Answer({"worker": name_of(loaded), "profile": loaded.profile, "stopped": True}, shown=[])
+
+
+COMMANDS = (serve,)

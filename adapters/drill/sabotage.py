@@ -1,0 +1,214 @@
+"""Workers without a safeguard: what the oracle must catch. For drills only; the product has no such switch.
+
+    python -m adapters.drill.sabotage acknowledges-first      # then as `outcry serve`
+
+Each alteration is put in place before the worker is started, in its own process.
+"""
+
+# ruff: noqa: SLF001 - safeguards are inside
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import astuple, replace
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+PATIENCE_S: Final = 0.3
+AHEAD_S: Final = 0.2
+
+
+def acknowledges_first() -> None:
+    """A block is published, and clients so answered, before it is committed."""
+    from commands import committer
+    from commands.draft import Decided
+    from eventstore.blocks import chain
+
+    commit = committer.Committer._commit
+
+    def _commit(self: committer.Committer, decided: Decided) -> None:
+        self._on_commit(chain(self.head, decided.content), decided.events, 0.0)
+        time.sleep(AHEAD_S)
+        commit(self, decided)
+
+    _put(committer.Committer, "_commit", _commit)
+
+
+def believes_it_arrived() -> None:
+    """A connection that is lost inside a commit counts as a commit."""
+    from eventstore.blocks import Block
+    from eventstore.postgres import PostgresLog
+
+    def _settle(self: PostgresLog, _block: Block, _cause: str) -> None:
+        self._connected()
+
+    _put(PostgresLog, "_settle", _settle)
+
+
+def retries_blindly() -> None:
+    """What was not answered soon is sent again, behind whatever is there by then, and nobody looks whether it arrived."""
+    from psycopg.types.numeric import Int4, Int8
+
+    from eventstore import postgres
+    from eventstore.blocks import Block, digest
+    from eventstore.postgres_server import connect
+
+    def once(db: Any, block: Block, done: list[bool]) -> None:
+        head = postgres._head(db, block.partition)
+        behind = replace(block, seq=head.seq + 1, epoch=head.epoch, prev_hash=head.hash, first_event=head.next_event)
+        part, *numbers = astuple(replace(behind, hash=digest(behind)))[:8]
+        values = (Int4(part), *map(Int8, numbers), *astuple(replace(behind, hash=digest(behind)))[8:])
+        row = db.execute(postgres._APPEND, values, binary=True).fetchone()
+        done.append(bool(row and row[0]))
+
+    def quiet(db: Any, block: Block, done: list[bool]) -> None:
+        with suppress(Exception):  # that nobody looks is the point
+            once(db, block, done)
+
+    def append(self: postgres.PostgresLog, block: Block) -> None:
+        done: list[bool] = []
+        while not any(done):
+            try:
+                db = connect(self._conninfo)
+            except Exception:  # noqa: BLE001
+                time.sleep(PATIENCE_S)
+                continue
+            attempt = threading.Thread(target=quiet, args=(db, block, done), daemon=True)
+            attempt.start()
+            attempt.join(PATIENCE_S)
+
+    _put(postgres.PostgresLog, "append", append)
+
+
+def forgets_what_it_saw() -> None:
+    """Nothing is compared with what was sequenced before. Runs the kernel interpreted, which can be altered."""
+
+    class Interpreted(MetaPathFinder):
+        """Finds the sources of the kernel before what was compiled from them."""
+
+        def find_spec(self, name: str, path: Any, _target: ModuleType | None = None) -> ModuleSpec | None:
+            if not name.startswith("domain.") or path is None:
+                return None
+            return spec_from_file_location(name, Path(next(iter(path))) / f"{name.removeprefix('domain.')}.py")
+
+    sys.meta_path.insert(0, Interpreted())
+    from domain import apply, dedupe, execute
+
+    def remember(*what: Any) -> None:
+        if not dedupe.seen(*what[:4]):
+            dedupe.remember(*what)
+
+    _put(execute, "seen", lambda *_: False)
+    _put(execute, "remember", remember)
+    _put(apply, "remember", remember)
+
+
+def fires_and_forgets() -> None:
+    """What was given to the client of Kafka counts as relayed."""
+    from confluent_kafka import Producer
+
+    from eventstore import publisher
+    from eventstore.blocks import Block
+    from eventstore.kafka import client_config
+
+    begin, send = publisher.Publisher.__init__, publisher.Publisher.send
+
+    def careless(self: publisher.Publisher, topic: Any, after_seq: int) -> None:
+        begin(self, topic, after_seq)
+        settings = {"acks": 0, "linger.ms": 100, "message.timeout.ms": 300, "message.max.bytes": 2**26}
+        _put(self, "_producer", Producer(client_config(topic.bootstrap) | settings))
+
+    def _send(self: publisher.Publisher, block: Block) -> None:
+        self._failed = None
+        send(self, block)
+        self.acknowledged = self.sent
+
+    def serve(self: publisher.Publisher, timeout_s: float) -> None:
+        self._producer.poll(timeout_s)
+        self._failed, self.acknowledged = None, self.sent
+
+    _put(publisher.Publisher, "__init__", careless)
+    _put(publisher.Publisher, "send", _send)
+    _put(publisher.Publisher, "serve", serve)
+
+
+def trusts_the_clock() -> None:
+    """A block has the time that the host's clock shows, and nobody minds when that goes back."""
+    from commands import committer, writer
+    from eventstore.blocks import Block, Content, Head, chain, lay_out
+
+    def now(commands: bytes, events: bytes, _time_ns: int, inputs: bytes) -> Content:
+        return lay_out(commands, events, time.time_ns(), inputs)
+
+    def unminded(head: Head, content: Content) -> Block:
+        return chain(replace(head, time_ns=0), content)
+
+    _put(writer, "lay_out", now)
+    _put(committer, "chain", unminded)
+
+
+def skips_what_it_cannot_read() -> None:
+    """A record that is no batch is passed over, and nothing is said of it."""
+    from adapters import kafka_inbox
+    from commands import batch
+
+    pass_on = kafka_inbox.CommandsInbox._pass_on
+
+    def _pass_on(self: kafka_inbox.CommandsInbox, partition: int, lane: Any, message: Any) -> bool:
+        try:
+            batch.decode(message.value() or b"")
+        except batch.BadBatch:
+            lane.offset = message.offset() + 1
+            return True
+        return pass_on(self, partition, lane, message)
+
+    _put(kafka_inbox.CommandsInbox, "_pass_on", _pass_on)
+
+
+def alone() -> None:
+    """No safeguard less: the worker is in a consumer group of its own, and so is sure that it owns everything."""
+    import os
+
+    from adapters import worker
+
+    _put(worker, "GROUP", f"outcry-alone-{os.getpid()}")
+
+
+ALTERATIONS: Final[dict[str, Callable[[], None]]] = {
+    alteration.__name__.replace("_", "-"): alteration
+    for alteration in (
+        acknowledges_first,
+        believes_it_arrived,
+        retries_blindly,
+        forgets_what_it_saw,
+        fires_and_forgets,
+        trusts_the_clock,
+        skips_what_it_cannot_read,
+        alone,
+    )
+}
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    assert hasattr(owner, name), f"{owner} has no {name} any more: this alteration alters nothing"
+    setattr(owner, name, value)
+
+
+def main(names: list[str]) -> None:
+    """Alter, then serve."""
+    for name in names:
+        ALTERATIONS[name]()
+    from adapters.cli.app import run
+
+    sys.exit(run(["serve"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

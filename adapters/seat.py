@@ -1,0 +1,174 @@
+"""A partition at a worker of a stack: whether the group gave it to this worker, and what is done about that.
+
+The consumer group says who should own the partition, in the thread of the inbox; the worker's own thread takes over, follows, and
+comes back after a failure. Owning means a writer that takes batches from Kafka, and a relay that sends its blocks there.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Final, Protocol
+
+from adapters.kafka_inbox import LATER
+from adapters.metrics import Metrics, PartitionStatus
+from commands.draft import tick
+from commands.ownership import Ownership
+from commands.ports import Stopped
+from eventstore.blocks import Block
+from eventstore.errors import Fenced, OutcomeUnknown, StoreFailed
+from eventstore.kafka import BlocksTopic
+from eventstore.ports import BlockLog
+from eventstore.relay import Relay
+
+RETRY_S: Final = 0.25
+FENCED_RETRY_S: Final = 2.0  # long enough for the group to say who it is; if it is still us, somebody took it without asking
+HAND_OVER_S: Final = 0.2  # for the relay: the next owner sends what is missing
+FOLLOW_S: Final = 0.05
+PASSING: Final = (StoreFailed, OutcomeUnknown, Fenced)
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Inbox(Protocol):
+    """What a seat asks of the inbox (adapters/kafka_inbox.py)."""
+
+    def start(self, partition: int, offset: int) -> None:
+        """Pass on what stands in the topic from *offset* on."""
+
+    def hold(self, partition: int) -> None:
+        """Pass on nothing until `start`."""
+
+
+class Seat:
+    """Partition *partition* at this worker.
+
+    broken  an error that no waiting mends (Damaged, a broken invariant): the partition is left alone, the others go on
+    """
+
+    def __init__(self, ownership: Ownership, log: BlockLog, topic: BlocksTopic, metrics: Metrics, partition: int) -> None:
+        self.partition, self.source = partition, f"commands/{partition}"
+        self.broken: BaseException | None = None
+        self._ownership, self._record, self._topic, self._metrics = ownership, log, topic, metrics
+        self._relay: Relay | None = None
+        self._given = False
+        self._not_before_s = self._next_follow_s = 0.0
+        self._trouble = ""
+        self._lock = threading.Lock()
+
+    # -- in the inbox's thread ----------------------------------------------------------------------------------------
+
+    def assigned(self) -> int:
+        """The group gave it: the worker's thread takes over, and starts the inbox then."""
+        self._given = True
+        self._not_before_s = 0.0
+        return LATER
+
+    def revoked(self) -> None:
+        """The group took it away: once this returns, somebody else may have it."""
+        self._given = False
+        with self._lock:
+            self._leave()
+
+    def offer(self, rows: bytes, next_offset: int) -> None:
+        """A batch of commands from Kafka. What a writer that failed does not take is read again by the next. Raises Full."""
+        writer = self._ownership.writer
+        if writer is not None:
+            try:
+                writer.submit(rows, {self.source: next_offset})
+            except Stopped:
+                return
+
+    # -- in the worker's thread ---------------------------------------------------------------------------------------
+
+    def tend(self, inbox: Inbox) -> None:
+        """Do what is due: take over, follow, let a dead order expire, come back after a failure."""
+        with self._lock:
+            try:
+                self._tend(inbox)
+            except PASSING as error:
+                self._waits(error)
+            except BaseException as error:  # noqa: BLE001 - a broken invariant stops this partition and no other
+                self.broken = error
+                _LOG.critical("partition %d: stopped: %s", self.partition, error, exc_info=error, extra={"partition": self.partition})
+
+    def close(self) -> None:
+        """Drain, commit, hand over, keep a snapshot."""
+        with self._lock:
+            self._leave()
+            if self.broken is None:
+                self._ownership.close()
+
+    def status(self) -> PartitionStatus:
+        """For metrics and probes."""
+        writer, relay = self._ownership.writer, self._relay
+        owns = writer is not None and writer.failure is None
+        head = writer.head if writer is not None and owns else None
+        followed = self._ownership.followed_seq
+        return PartitionStatus(
+            partition=self.partition,
+            role="owner" if owns else "standby" if followed or not self._given else "none",
+            epoch=head.epoch if head else 0,
+            seq=head.seq if head else followed,
+            followed_seq=head.seq if head else followed,
+            inbox_commands=writer.waiting_commands if writer is not None and owns else 0,
+            in_flight_blocks=writer.in_flight_blocks if writer is not None and owns else 0,
+            relay_seq=relay.seq if relay else 0,
+            relay_lag_blocks=relay.lag if relay else 0,
+            trouble=str(self.broken or "") or self._trouble or (relay.trouble or str(relay.failure or "") if relay else ""),
+        )
+
+    def _tend(self, inbox: Inbox) -> None:
+        writer, now_s = self._ownership.writer, time.monotonic()
+        if self.broken is not None:
+            return
+        if writer is not None and writer.failure is not None:
+            inbox.hold(self.partition)
+            self._leave()
+        elif writer is not None:
+            due_ns, now_ns = writer.partition.next_expiry_ns(), time.time_ns()
+            if 0 < due_ns <= now_ns:
+                writer.submit(tick(now_ns))
+        elif self._given and now_s >= self._not_before_s:
+            self._take_over(inbox)
+        elif now_s >= self._next_follow_s:
+            self._ownership.follow()
+            self._trouble = ""
+            self._next_follow_s = time.monotonic() + FOLLOW_S
+
+    def _take_over(self, inbox: Inbox) -> None:
+        asked_s = time.monotonic()
+        writer = self._ownership.take_over(self._committed)
+        self._relay = Relay(self._record, self._topic, self.partition)
+        inbox.start(self.partition, writer.positions.get(self.source, 0))
+        took_s = time.monotonic() - asked_s
+        self._trouble = ""
+        self._metrics.takeover(self.partition, took_s)
+        _LOG.info(
+            "partition %d: taken over in %.3f s", self.partition, took_s, extra={"partition": self.partition, "epoch": writer.head.epoch}
+        )
+
+    def _committed(self, block: Block, events: bytes, took_s: float) -> None:
+        relay = self._relay
+        if relay is not None:
+            relay.offer(block)
+        self._metrics.on_commit(block, events, took_s)
+
+    def _leave(self) -> None:
+        """Give the partition up, if it was ours."""
+        try:
+            self._ownership.hand_over()
+        except PASSING as error:
+            self._waits(error)
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            relay.close(HAND_OVER_S)
+
+    def _waits(self, error: Exception) -> None:
+        if str(error) != self._trouble:
+            _LOG.warning("partition %d: %s", self.partition, error, extra={"partition": self.partition, "error": type(error).__name__})
+        self._trouble = str(error)
+        if isinstance(error, Fenced):
+            self._metrics.fenced(self.partition)
+        delay_s = FENCED_RETRY_S if isinstance(error, Fenced) else RETRY_S
+        self._not_before_s = self._next_follow_s = time.monotonic() + delay_s

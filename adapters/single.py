@@ -1,0 +1,66 @@
+"""The embedded profile as a process: one partition, one SQLite file, its views in memory, metrics beside it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import closing
+from typing import Final
+
+from adapters.metrics import Metrics, PartitionStatus
+from adapters.settings import Settings
+from adapters.status import StatusServer
+from adapters.worker import name_of
+from commands.draft import tick
+from commands.writer import Writer
+from eventstore.blocks import Block
+from eventstore.ports import BlockLog, SnapshotStore
+from projections.embedded import Views
+
+TEND_S: Final = 0.05
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Single:
+    """Serves one partition until `stop` is set. Raises what stopped the writer."""
+
+    def __init__(self, settings: Settings, log: BlockLog, snapshots: SnapshotStore) -> None:
+        self._settings, self._log, self._snapshots = settings, log, snapshots
+        self._views = Views(settings.partition)
+        self._metrics = Metrics(name_of(settings))
+        self._beat_s = time.monotonic()
+
+    def serve(self, stop: threading.Event) -> None:
+        """Write the partition until *stop*."""
+        self._views.catch_up(self._log)
+        writer = Writer(
+            self._log,
+            self._snapshots,
+            self._settings.partition,
+            inbox_commands=self._settings.inbox_commands,
+            snapshot_every_events=self._settings.snapshot_every_events,
+            on_commit=self._committed,
+        )
+        with writer, closing(StatusServer(self._metrics, self._settings.http_port, self._not_ready, lambda: self._beat_s)) as status:
+            _LOG.info("serving", extra={"partition": self._settings.partition, "port": status.port})
+            while not stop.wait(TEND_S) and writer.failure is None:
+                self._beat_s = time.monotonic()
+                due_ns, now_ns = writer.partition.next_expiry_ns(), time.time_ns()
+                if 0 < due_ns <= now_ns:
+                    writer.submit(tick(now_ns))
+                self._metrics.observe([self._status(writer)])
+        _LOG.info("stopped")
+
+    def _committed(self, block: Block, events: bytes, took_s: float) -> None:
+        self._views.advance(block)
+        self._metrics.on_commit(block, events, took_s)
+
+    def _not_ready(self) -> list[str]:
+        return [f"view {name}: {why}" for name, why in self._views.stopped.items()]
+
+    def _status(self, writer: Writer) -> PartitionStatus:
+        head = writer.head
+        return PartitionStatus(
+            head.partition, "owner", head.epoch, head.seq, head.seq, writer.waiting_commands, writer.in_flight_blocks, head.seq, 0, ""
+        )

@@ -1,0 +1,124 @@
+"""What a stack is made of: found where it is, else installed: Debian's packages by apt-get when we are root, jars by Maven.
+
+Works on any Debian or Ubuntu without preparation, and elsewhere as far as the programs are there already.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from adapters.stack import process
+from adapters.stack.errors import NotInstalled, StackFailed
+
+_LOG: Final = logging.getLogger(__name__)
+POSTGRES_RELEASES: Final = range(15, 20)
+LIBRARY_FOLDERS: Final = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib")
+# Debian's package would make a cluster of its own and start it, on the port that everybody knows: we want the programs only. A rule for
+# policy-rc.d would stop the start and leave the cluster; this file stops the making, and is removed again when the package is there.
+NO_CLUSTER: Final = Path("/etc/postgresql-common/createcluster.d/outcry.conf")
+
+
+class Part(NamedTuple):
+    """Something a stack needs.
+
+    find      where it is; None: missing
+    packages  of Debian that bring it
+    """
+
+    name: str
+    find: Callable[[], Path | None]
+    packages: Sequence[str]
+
+
+def postgres_programs() -> Path | None:
+    """Folder of initdb and postgres: the oldest release that will do, so that a newer one beside it changes nothing."""
+    debian = (Path(f"/usr/lib/postgresql/{release}/bin") for release in POSTGRES_RELEASES)
+    return next((folder for folder in debian if (folder / "initdb").exists()), None) or _beside("initdb")
+
+
+def library(name: str) -> Path | None:
+    """A library to be preloaded into a program."""
+    places = (found for folder in LIBRARY_FOLDERS for found in (Path(folder, name), Path(folder, "faketime", name)))
+    return next((place for place in places if place.exists()), None)
+
+
+def program(name: str) -> Path | None:
+    """A program on the path."""
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def _beside(name: str) -> Path | None:
+    found = program(name)
+    return found.resolve().parent if found else None
+
+
+POSTGRES: Final = Part("postgres", postgres_programs, ("postgresql",))
+JAVA: Final = Part("java", lambda: program("java"), ("default-jre-headless",))
+MAVEN: Final = Part("maven", lambda: program("mvn"), ("maven",))
+FAKETIME: Final = Part("faketime", lambda: library("libfaketime.so.1"), ("libfaketime",))
+EATMYDATA: Final = Part("eatmydata", lambda: library("libeatmydata.so"), ("libeatmydata1",))
+
+
+def need(part: Part) -> Path:
+    """Where *part* is, installed when it is missing. Raises NotInstalled."""
+    found = part.find()
+    if found is None:
+        _apt_install(part)
+        found = part.find()
+    if found is None:
+        raise NotInstalled(f"{part.name}: {' '.join(part.packages)} is installed, but does not bring what is needed; install it by hand")
+    return found
+
+
+def _apt_install(part: Part) -> None:
+    """Install Debian's packages. Raises NotInstalled."""
+    by_hand = f"apt-get install {' '.join(part.packages)}"
+    if shutil.which("apt-get") is None:
+        raise NotInstalled(f"{part.name} is missing, and this machine has no apt-get; install it by the means of this system")
+    if os.geteuid() != 0:
+        raise NotInstalled(f"{part.name} is missing; as root: outcry stack install, or {by_hand}")
+    _LOG.info("%s: installing %s", part.name, " ".join(part.packages))
+    try:
+        _apt_update()
+        with _no_cluster_of_the_package():
+            _apt("install", "--no-install-recommends", *part.packages)
+    except StackFailed as failed:
+        raise NotInstalled(f"{part.name}: {failed}; mend it, then: {by_hand}") from None
+
+
+@cache
+def _apt_update() -> None:
+    """Once is enough: which packages there are."""
+    _apt("update")
+
+
+def _apt(*arguments: str) -> None:
+    with tempfile.TemporaryFile() as said:
+        command = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300", *arguments]
+        if process.run(command, said, DEBIAN_FRONTEND="noninteractive"):
+            said.seek(0)
+            last = said.read()[-500:].decode(errors="replace").strip()
+            raise StackFailed(f"apt-get {arguments[0]} failed ({last})")
+
+
+@contextmanager
+def _no_cluster_of_the_package() -> Iterator[None]:
+    """While inside, an installed PostgreSQL package makes no cluster, so that nothing is started."""
+    if NO_CLUSTER.exists():
+        yield
+        return
+    NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
+    NO_CLUSTER.write_text("create_main_cluster = false\n")
+    try:
+        yield
+    finally:
+        NO_CLUSTER.unlink()

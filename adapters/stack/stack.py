@@ -1,0 +1,235 @@
+"""A stack: the servers that Outcry runs on, in one folder of one machine.
+
+What it is made of stands in the folder, so that any process can pick it up.
+
+    stack = Stack(folder, standby=True)
+    stack.up()                        # makes it, or starts what is not running; returns when everything serves
+    psycopg.connect(stack.postgres_dsn())
+    stack.servers["postgres"].kill()  # SIGKILL
+    stack.up()                        # and it is back
+    stack.down()
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import tomllib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from psycopg.conninfo import make_conninfo
+
+from adapters.stack import loopback, state
+from adapters.stack.errors import BadStack
+from adapters.stack.kafka import SAFE_NODES, Kafka, Peer
+from adapters.stack.postgres import DATABASE, MIGRATOR, READER, WRITER, Postgres
+from adapters.stack.server import Server
+from adapters.stack.state import PASSWORDS, PRIMARY, STANDBY, Shape
+
+SETTINGS_FILE: Final = "settings.toml"
+
+
+class Stack:
+    """The servers in *folder*: PostgreSQL, a standby of it when asked for, Kafka.
+
+    kafka_nodes    one, or three of which one may die
+    standby        a second PostgreSQL that streams from the first
+    synchronous    the primary acknowledges a commit only when the standby has it
+    partitions     trading partitions, numbered from 1
+    kafka, postgres  whether to have it at all
+    kafka_heap_mb  memory of each Kafka node's heap
+    servers        by name: "postgres", "standby", "kafka-1", ...; each with pid, port, log, start(), stop(), kill(signal), alive(), ready()
+    Raises BadStack when the folder holds a stack of another shape.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kafka_nodes: int = 1,
+        standby: bool = False,
+        synchronous: bool = False,
+        partitions: int = 1,
+        kafka: bool = True,
+        postgres: bool = True,
+        kafka_heap_mb: int = 384,
+    ) -> None:
+        if synchronous and not standby:
+            raise BadStack("synchronous commits need a standby that has them; right would be --standby --synchronous, or neither")
+        self.folder = folder.resolve()
+        self.shape = Shape(kafka_nodes, standby, synchronous, partitions, kafka, postgres, kafka_heap_mb)
+        self._passwords: dict[str, str] = {}
+        self._state = state.load(self.folder, self.shape)
+        self.servers: Mapping[str, Server] = self._servers()
+
+    @classmethod
+    def open(cls, folder: Path, **changes: int) -> Stack:
+        """The stack that lies in *folder*, with *changes* of its shape. Raises BadStack when there is none, or it cannot change so."""
+        kept = state.found(folder)
+        if kept is None:
+            raise BadStack(f"no stack in {folder}; make one with `outcry stack up`, or name its folder with --stack")
+        return cls(folder, **(msgspec.structs.asdict(kept.shape) | changes))
+
+    def up(self) -> None:
+        """Install what is missing, start what does not run, return when all of it serves. Raises StackFailed, BadStack."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            self._state = state.load(self.folder, self.shape)
+            self._choose_ports()
+            self._passwords |= state.passwords(self.folder)
+            state.save(self.folder, self._state)
+            for server in self.servers.values():
+                server.check()  # all of them, before any of them starts
+            nodes = self._start_kafka() if self.shape.kafka else []
+            if self.shape.postgres:
+                self._start_postgres()  # while Java warms up
+            for node in nodes:
+                node.wait_ready()
+            self._furnish()
+
+    def down(self) -> None:
+        """Stop what this stack started; its data stays. Raises StackFailed."""
+        with self._locked(), ThreadPoolExecutor() as pool:
+            for _ in pool.map(lambda server: server.stop(), self.servers.values()):
+                pass
+
+    def destroy(self) -> None:
+        """Kill all of it and remove its folder: the end of a stack of one test or drill. Raises StackFailed."""
+        with self._locked():
+            for server in self.servers.values():
+                server.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def promote(self) -> None:
+        """Make the standby the primary. The old primary must be gone: `up` brings it back as a standby. Raises StackFailed, BadStack."""
+        with self._locked():
+            old, new = self.postgres, self._other_postgres()
+            if old.alive():
+                raise BadStack(f"{old.name} still runs: two primaries would both take writes; stop or kill it first")
+            new.promote()
+            self._state.primary = new.name
+            state.save(self.folder, self._state)
+
+    @property
+    def postgres(self) -> Postgres:
+        """The primary."""
+        return self._postgres(self._state.primary)
+
+    def postgres_dsn(self, role: str = WRITER, database: str = DATABASE) -> str:
+        """How to connect to the primary as *role*, whichever of two servers it is by then."""
+        if not self.shape.standby:
+            return self.postgres.dsn(role, self._passfile, database)
+        both = [self.postgres, self._other_postgres()]
+        return make_conninfo(
+            self.postgres.dsn(role, self._passfile, database),
+            host=",".join(loopback.HOST for _ in both),
+            port=",".join(str(server.port) for server in both),
+            target_session_attrs="read-write",
+        )
+
+    def standby_dsn(self, role: str = WRITER, database: str = DATABASE) -> str:
+        """How to connect to the standby, which answers questions only."""
+        return self._other_postgres().dsn(role, self._passfile, database)
+
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Addresses of all Kafka nodes, as clients want them."""
+        return ",".join(f"{loopback.HOST}:{server.port}" for server in self.servers.values() if isinstance(server, Kafka))
+
+    @property
+    def _passfile(self) -> Path:
+        return self.folder / PASSWORDS
+
+    def _postgres(self, name: str) -> Postgres:
+        found = self.servers[name]
+        assert isinstance(found, Postgres), f"{name} is a PostgreSQL server"
+        return found
+
+    def _other_postgres(self) -> Postgres:
+        if not self.shape.standby:
+            raise BadStack(f"the stack in {self.folder} has no standby; add one with `outcry stack up --standby`")
+        return self._postgres(STANDBY if self._state.primary == PRIMARY else PRIMARY)
+
+    def _servers(self) -> dict[str, Server]:
+        servers: dict[str, Server] = {}
+        if self.shape.postgres:
+            for name in dict.fromkeys((self._state.primary, *((PRIMARY, STANDBY) if self.shape.standby else ()))):
+                servers[name] = Postgres(name, self.folder / name, self._state.ports.get(name, 0), passwords=self._passwords)
+        for node in range(1, self.shape.kafka_nodes + 1) if self.shape.kafka else ():
+            name = f"kafka-{node}"
+            servers[name] = Kafka(self.folder / name, self._state.ports.get(name, 0), node=node, heap_mb=self.shape.kafka_heap_mb)
+        return servers
+
+    def _start_postgres(self) -> None:
+        """The primary first: a standby is a copy of it. Raises StackFailed."""
+        primary = self.postgres
+        primary.follows = None
+        others = [server for server in self.servers.values() if isinstance(server, Postgres) and server is not primary]
+        primary.synchronous = [server.name for server in others] if self.shape.synchronous else []
+        if primary.alive():
+            primary.reload()
+        primary.start()
+        primary.provision([server.name for server in others])
+        for server in others:
+            server.follows = primary
+            server.start()
+            primary.wait_streamed_by(server)
+
+    def _start_kafka(self) -> list[Kafka]:
+        """All nodes at once, which need one another to serve. Raises StackFailed."""
+        nodes = [server for server in self.servers.values() if isinstance(server, Kafka)]
+        peers = [Peer(node.node, self._state.ports[f"{node.name}-controller"]) for node in nodes]
+        for node in nodes:
+            node.peers, node.cluster_id = peers, self._state.kafka_cluster_id
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(lambda node: node.start(wait=False), nodes):
+                pass
+        return nodes
+
+    def _furnish(self) -> None:
+        """The schema and the topics, and the settings with which everybody finds both. Raises what migrations and topics raise."""
+        written = self.folder / SETTINGS_FILE
+        found = tomllib.loads(written.read_text()) if written.exists() else {}
+        found["partitions"] = self.shape.partitions
+        if self.shape.postgres:
+            from eventstore.migrate import migrate
+
+            migrate(self.postgres_dsn(MIGRATOR))
+            with self.postgres.superuser(DATABASE) as connection:
+                (cluster,) = connection.execute("SELECT id FROM outcry.cluster").fetchone() or ("",)
+            found |= {"postgres": self.postgres_dsn(), "cluster": str(cluster)}
+            if self.shape.standby:
+                found["standby"] = self.standby_dsn(READER)
+        if self.shape.kafka:
+            from eventstore import topics
+
+            wanted = topics.wanted(self.shape.partitions, min(SAFE_NODES, self.shape.kafka_nodes))
+            topics.create(self.kafka_bootstrap, wanted)
+            topics.check(self.kafka_bootstrap, wanted)
+            found["kafka"] = self.kafka_bootstrap
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in found.items()]
+        written.write_text("".join(["# Written by `outcry stack up`.\n", *lines]))
+
+    def _choose_ports(self) -> None:
+        """A port for every server that has none. Where nothing runs, taken ones are replaced too. Raises StackFailed."""
+        ports, idle = self._state.ports, not any(server.alive() for server in self.servers.values())
+        listeners = [(name, *((f"{name}-controller",) if isinstance(server, Kafka) else ())) for name, server in self.servers.items()]
+        for name in chain.from_iterable(listeners):
+            if name not in ports or (idle and not loopback.is_free(ports[name])):
+                ports[name] = loopback.free_port(ports.values())
+        for name, server in self.servers.items():
+            server.port = ports[name]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time starts and stops the servers of a folder."""
+        with (self.folder / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

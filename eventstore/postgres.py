@@ -1,0 +1,247 @@
+"""The record in PostgreSQL: what is acknowledged has survived as `durability` says.
+
+A block is one statement and one round trip: the function outcry.append (eventstore/migrations/) moves the head from the block before
+to this one and adds the block, or does neither. The writer's role may call it, and may do nothing else to the record.
+
+When the connection breaks while a block is being committed, nobody knows whether it was. So the record is read back: the block is
+there, byte for byte (it is durable), or another stands in its place or has moved the head (Fenced), or there is none yet. Only then
+the same bytes are sent once more, and it does not matter if the first request is still on its way: of two that arrive, the
+comparison takes one.
+
+A synchronous standby is waited for by the commit; a connection that breaks meanwhile leaves a block that is visible and perhaps not on the
+standby. Whoever finds his block when he reads back therefore commits a message behind it, and waits for that.
+A commit takes as long as the server takes, without an end of ours: one that is gone is noticed (postgres_server.DEFAULTS).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import astuple
+from typing import Final, TypeVar
+
+from psycopg.errors import Diagnostic
+from psycopg.types.numeric import Int4, Int8
+
+from eventstore.blocks import Block, Head, after, digest, genesis, verify
+from eventstore.migrate import check_version
+from eventstore.ports import Damaged, Fenced, OutcomeUnknown, StoreFailed
+from eventstore.postgres_server import Connection, connect, durability, errors, shown
+
+PAGE_BLOCKS: Final = 256
+PAGE_BYTES: Final = 4 * 2**20
+RECONNECT_S: Final = 0.05
+
+_COLUMNS: Final = "part, seq, epoch, first_event, event_count, command_count, time_ns, schema_version, inputs, prev_hash, hash, payload"
+_APPEND: Final = f"SELECT outcry.append({', '.join(['%b'] * 12)})"
+_BLOCK: Final = f"SELECT {_COLUMNS} FROM outcry.blocks WHERE part = %b AND seq = %b"  # noqa: S608 - our own constant
+# Whole blocks until PAGE_BYTES are full: the size of a payload is known without reading it.
+_PAGE: Final = f"""SELECT {_COLUMNS} FROM (
+    SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS bytes_before
+    FROM outcry.blocks WHERE part = %b AND seq > %b AND seq <= %b
+) AS next WHERE bytes_before < {PAGE_BYTES} ORDER BY seq"""  # noqa: S608 - as above
+# One statement, so that head and last block are of one moment.
+_HEAD: Final = """SELECT head.epoch, head.seq, head.hash, head.next_event, head.time_ns,
+    last.epoch, last.seq, last.hash, last.first_event + last.event_count, last.time_ns
+FROM (VALUES (%b)) AS asked (part) LEFT JOIN outcry.head USING (part)
+LEFT JOIN LATERAL (SELECT * FROM outcry.blocks WHERE blocks.part = asked.part ORDER BY seq DESC LIMIT 1) AS last ON true"""
+_PARTITIONS: Final = """SELECT part FROM outcry.head UNION
+SELECT substring(inhrelid::regclass::text FROM '_([0-9]+)$')::integer FROM pg_inherits WHERE inhparent = 'outcry.blocks'::regclass"""
+
+T = TypeVar("T")
+
+
+class PostgresLog:
+    """BlockLog in the database of *conninfo*, which `outcry migrate` has prepared. May be used from many threads.
+
+    cluster                 id of the market that must be recorded there; "": whichever it is
+    i_know_this_loses_data  open it even when the server is set to forget blocks in a crash
+    patience_s              how long to look for a server that was lost before OutcomeUnknown or StoreFailed
+    Raises                  StoreFailed: not reached, not prepared, another cluster, settings that lose data; NewerSchema
+    """
+
+    cluster: str
+    durability: str
+
+    def __init__(self, conninfo: str, *, cluster: str = "", i_know_this_loses_data: bool = False, patience_s: float = 10.0) -> None:
+        self._conninfo, self._store = conninfo, shown(conninfo)
+        self._wanted_cluster, self._accepts_loss = cluster, i_know_this_loses_data
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._warned = False
+        self._db = self._open()
+
+    def claim(self, partition: int) -> Head:
+        """See BlockLog. When the connection breaks the epoch may be raised twice, which fences nobody else."""
+
+        def claimed(db: Connection) -> Head:
+            with db.transaction():
+                _head(db, partition)
+                db.execute("SELECT outcry.claim(%b, %b)", (Int4(partition), genesis(partition).hash))
+                return _head(db, partition)
+
+        return self._ask(claimed, partition)
+
+    def head(self, partition: int) -> Head:
+        """See BlockLog."""
+        return self._ask(lambda db: _head(db, partition), partition)
+
+    def append(self, block: Block) -> None:
+        """See BlockLog. OutcomeUnknown: no server could be asked in time what became of the block."""
+        assert block.hash == digest(block), "a block is sealed before it is appended"
+        with self._lock:
+            try:
+                self._add(block)
+            except StoreFailed as failed:
+                if not self._db.closed:
+                    raise
+                self._settle(block, failed.cause)
+
+    def read(self, partition: int, after_seq: int = 0) -> Iterator[Block]:
+        """See BlockLog. A connection of its own, and a page of PAGE_BYTES and one block in memory; between pages nothing is held open."""
+        with errors(self._store, partition), closing(connect(self._conninfo)) as db:
+            end = _head(db, partition).seq
+            if after_seq > end:
+                raise Damaged(partition, after_seq, f"missing; the record ends with block {end}")
+            previous = after(_present(db, partition, after_seq)) if after_seq else genesis(partition)
+            while previous.seq < end:
+                with errors(self._store, partition, previous.seq + 1):
+                    last = min(end, previous.seq + PAGE_BLOCKS)
+                    page = db.execute(_PAGE, (Int4(partition), Int8(previous.seq), Int8(last)), binary=True).fetchall()
+                for block in (Block(*row) for row in page):
+                    if block.seq != previous.seq + 1:
+                        break
+                    verify(block, previous)
+                    previous = after(block)
+                    yield block
+                else:
+                    if page:
+                        continue
+                raise Damaged(partition, previous.seq + 1, "missing")
+
+    def partitions(self) -> list[int]:
+        """See BlockLog. One whose head is lost is named too, so that reading it says so."""
+        return self._ask(lambda db: sorted(row[0] for row in db.execute(_PARTITIONS)))
+
+    def close(self) -> None:
+        """See BlockLog."""
+        with self._lock:
+            self._db.close()
+
+    def _open(self) -> Connection:
+        db = connect(self._conninfo)
+        try:
+            with errors(self._store):
+                check_version(db, self._store)
+                self.durability = durability(db, self._store, i_know_this_loses_data=self._accepts_loss)
+                row = db.execute("SELECT id FROM outcry.cluster").fetchone()
+            self._check_cluster("" if row is None else str(row[0]))
+        except BaseException:
+            db.close()
+            raise
+        db.add_notice_handler(self._notice)
+        return db
+
+    def _check_cluster(self, found: str) -> None:
+        self.cluster = found
+        if self._wanted_cluster not in ("", found):
+            raise StoreFailed(
+                self._store,
+                f"it holds cluster {found}, the settings say cluster = {self._wanted_cluster!r}; "
+                "right would be the database of that cluster, or the cluster of this database",
+            )
+
+    def _notice(self, said: Diagnostic) -> None:
+        """A commit that stopped waiting for its standby succeeds with a warning."""
+        self._warned |= said.severity_nonlocalized == "WARNING"
+
+    def _connected(self) -> Connection:
+        if self._db.closed:
+            self._db = self._open()
+        return self._db
+
+    def _ask(self, work: Callable[[Connection], T], partition: int | None = None) -> T:
+        """What *work* finds, on a new connection when the old one turns out to be lost. *work* may be done twice."""
+        deadline = time.monotonic() + self._patience_s
+        with self._lock:
+            while True:
+                try:
+                    with errors(self._store, partition):
+                        return work(self._connected())
+                except StoreFailed:
+                    if not self._db.closed or time.monotonic() > deadline:
+                        raise
+                time.sleep(RECONNECT_S)
+
+    def _add(self, block: Block) -> None:
+        """Add *block* unless it is there. Raises Fenced; StoreFailed: unknown when the connection is closed afterwards."""
+        with errors(self._store, block.partition, block.seq):
+            self._warned = False
+            part, *numbers = astuple(block)[:8]
+            row = self._db.execute(_APPEND, (Int4(part), *map(Int8, numbers), *astuple(block)[8:]), binary=True, prepare=True).fetchone()
+            if row != (True,) and not self._is_recorded(block):
+                head = _head(self._db, block.partition)
+                raise Fenced(block.partition, block.seq, block.epoch, head.seq, head.epoch)
+            if row != (True,) or self._warned:
+                self._wait_for_standby(block)
+
+    def _is_recorded(self, block: Block) -> bool:
+        return _block(self._db, block.partition, block.seq) == block
+
+    def _wait_for_standby(self, block: Block) -> None:
+        """*block* is visible: wait until it is as durable as anything committed now."""
+        self._warned = False
+        self._db.execute("SELECT pg_logical_emit_message(true, 'outcry', '')")
+        if self._warned:
+            raise OutcomeUnknown(block.partition, block.seq, f"{self._store}: the server stopped waiting for its standby")
+
+    def _settle(self, block: Block, cause: str) -> None:
+        """The connection was lost and *block* with it, or not: find out, and add it when it is not there."""
+        deadline = time.monotonic() + self._patience_s
+        while time.monotonic() < deadline:
+            try:
+                self._connected()
+                with errors(self._store, block.partition, block.seq):
+                    recorded = self._is_recorded(block)
+                    if recorded:
+                        self._wait_for_standby(block)
+                if not recorded:
+                    self._add(block)
+            except StoreFailed as failed:
+                cause = failed.cause
+                time.sleep(RECONNECT_S)
+            else:
+                return
+        raise OutcomeUnknown(block.partition, block.seq, f"{self._store}: {cause}")
+
+
+def _block(db: Connection, partition: int, seq: int) -> Block | None:
+    row = db.execute(_BLOCK, (Int4(partition), Int8(seq)), binary=True).fetchone()
+    return None if row is None else Block(*row)
+
+
+def _present(db: Connection, partition: int, seq: int) -> Block:
+    block = _block(db, partition, seq)
+    if block is None:
+        raise Damaged(partition, seq, "missing")
+    return block
+
+
+def _head(db: Connection, partition: int) -> Head:
+    """The head row, which must agree with the last block."""
+    row = db.execute(_HEAD, (Int4(partition),), binary=True).fetchone()
+    assert row, "one row, whatever is there"
+    has_head, has_block = row[0] is not None, row[5] is not None
+    head = Head(partition, *row[:5]) if has_head else genesis(partition)
+    end = Head(partition, *row[5:]) if has_block else genesis(partition)
+    if has_block and not has_head:
+        raise Damaged(partition, end.seq, f"the head is lost; the last block is {end.seq}")
+    if (end.seq, end.hash, end.next_event, end.time_ns) != (head.seq, head.hash, head.next_event, head.time_ns) or end.epoch > head.epoch:
+        raise Damaged(partition, max(end.seq, head.seq), f"the head ({_facts(head)}) does not fit the last block there is ({_facts(end)})")
+    return head
+
+
+def _facts(head: Head) -> str:
+    return f"block {head.seq}, epoch {head.epoch}, next event {head.next_event}, time {head.time_ns}, hash {head.hash.hex()[:16]}"

@@ -1,0 +1,93 @@
+"""The sending side of the topic of blocks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from eventstore import wire
+from eventstore.blocks import Block
+from eventstore.kafka import BlocksTopic, client_config
+from eventstore.topics import MAX_RECORD_BYTES
+
+RECORDS_IN_FLIGHT: Final = 64
+BYTES_IN_FLIGHT: Final = 32 * 2**20
+
+
+class Broken(Exception):
+    """A record was given up, so none after it may follow. Read the tail of the topic and begin anew."""
+
+
+class Publisher:
+    """Sends blocks in order and each once, as long as it lives: idempotent, acknowledged by all replicas in sync, repeated without end.
+
+    So an outage only delays. Whoever comes after it must look at the tail of the topic first, for what was sent and not acknowledged may be
+    there or not.
+    """
+
+    def __init__(self, topic: BlocksTopic, after_seq: int) -> None:
+        """The next block sent is the one after *after_seq*."""
+        self._topic = topic
+        self._failed: str | None = None
+        self._bytes = 0
+        self.sent = self.acknowledged = after_seq
+        self._producer = Producer(
+            client_config(topic.bootstrap)
+            | {
+                "enable.idempotence": True,
+                "enable.gapless.guarantee": True,  # after a record that failed no other gets through
+                "acks": "all",
+                "message.timeout.ms": 0,
+                "linger.ms": 0,
+                "message.max.bytes": MAX_RECORD_BYTES,
+                "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
+            }
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """As much is under way as may be."""
+        return self.sent - self.acknowledged >= RECORDS_IN_FLIGHT or self._bytes >= BYTES_IN_FLIGHT
+
+    def send(self, block: Block) -> None:
+        """Put *block* on its way. Raises Broken; ValueError when it is larger than a record can be."""
+        assert block.seq == self.sent + 1, "blocks are sent in order"
+        value = wire.encode(block)
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("cluster", self._topic.cluster.encode()),
+            ("seq", b"%d" % block.seq),
+            ("epoch", b"%d" % block.epoch),
+            ("hash", block.hash.hex().encode()),
+        ]
+
+        def on_delivery(error: KafkaError | None, _: Message) -> None:
+            self._bytes -= len(value)
+            if error is not None:
+                self._failed = self._failed or f"block {block.seq}: {error.str()}"
+            elif self._failed is None:
+                self.acknowledged = block.seq
+
+        try:
+            self._producer.produce(
+                self._topic.name, value, b"%d" % block.partition, block.partition, on_delivery=on_delivery, headers=headers
+            )
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                text = f"block {block.seq} of partition {block.partition} has {len(value)} bytes, a record at most {MAX_RECORD_BYTES}"
+                raise ValueError(text) from None
+            raise Broken(f"block {block.seq}: {error.args[0].str()}") from error
+        self.sent = block.seq
+        self._bytes += len(value)
+
+    def serve(self, timeout_s: float) -> None:
+        """Learn what was acknowledged, waiting at most *timeout_s* for news. Raises Broken."""
+        self._producer.poll(timeout_s)
+        if self._failed is not None:
+            raise Broken(self._failed)
+
+    def close(self) -> None:
+        """Forget what is not on its way; what is may arrive yet."""
+        self._producer.purge(in_queue=True, in_flight=True, blocking=False)
+        self._producer.flush(0)
+        self._producer.close()

@@ -1,0 +1,93 @@
+"""`deploy/compose.yaml` is the stack that `outcry stack up` makes: the same settings, and its scripts do what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from adapters.stack import install, kafka, loopback, postgres, process
+from adapters.stack.kafka import Kafka, Peer
+from adapters.stack.postgres import Postgres
+from tests.conftest import REPOSITORY
+
+DEPLOY = REPOSITORY / "deploy"
+COMPOSE = (DEPLOY / "compose.yaml").read_text()
+OF_THE_CONTAINER = {"listen_addresses", "log_line_prefix", "log.dirs", "listeners", "advertised.listeners", "controller.quorum.voters"}
+
+
+def test_postgres_has_the_same_settings() -> None:
+    assert dict(re.findall(r"- -c(\w+)=(.+)", COMPOSE)) == {k: v for k, v in postgres.SETTINGS.items() if k not in OF_THE_CONTAINER}
+
+
+def test_kafka_has_the_same_settings(tmp_path: Path) -> None:
+    node = Kafka(tmp_path, 9092, node=1, heap_mb=384)
+    node.peers = [Peer(1, 9093)]
+    ours = {f"KAFKA_{key.upper().replace('.', '_')}": value for key, value in node.all_settings().items() if key not in OF_THE_CONTAINER}
+    theirs = {key: value.strip('"') for key, value in re.findall(r"^      (KAFKA_\w+): (.+)$", COMPOSE, re.MULTILINE)}
+    assert {key: theirs.get(key) for key in ours} == ours
+    assert theirs["KAFKA_HEAP_OPTS"] == "-Xmx384m"
+
+
+def test_the_versions_are_the_same() -> None:
+    assert f"image: apache/kafka:{kafka.VERSION}" in COMPOSE
+    assert re.findall(r"image: postgres:(\d+)", COMPOSE) == [str(install.POSTGRES_RELEASES.start)]
+
+
+@pytest.fixture
+def primary(own_folder: Path) -> Iterator[Postgres]:
+    """A new PostgreSQL, as the image has it before its first script runs."""
+    server = Postgres("primary", own_folder / "p", loopback.free_port(()), passwords={"outcry_replicator": "unused"})
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the image's scripts run as root and as postgres")
+def test_the_scripts_make_roles_database_and_a_standby(primary: Postgres, own_folder: Path) -> None:
+    passwords = own_folder / "passwords"
+    passwords.write_text("".join(f"*:*:*:{role}:secret of {role}\n" for role in postgres.ROLES))
+    passwords.chmod(0o600)
+    programs = install.need(install.POSTGRES)
+    variables = {"PASSWORDS": str(passwords), "PATH": f"{programs}:{os.environ['PATH']}"}
+
+    os.chown(passwords, (own_folder / "p").stat().st_uid, -1)
+    of_primary = {"PGHOST": str(primary.folder), "PGPORT": str(primary.port), "PGDATA": str(primary.data)}
+    with (own_folder / "said").open("wb") as said:
+        assert process.run([DEPLOY / "postgres-init.sh"], said, primary.user, **variables, **of_primary) == 0, said
+    primary.kill(signal.SIGHUP)
+    for role in ("outcry_migrator", "outcry_writer", "outcry_reader"):
+        with psycopg.connect(primary.dsn(role, passwords)) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == (role,)
+    with psycopg.connect(primary.dsn("outcry_migrator", passwords)) as connection:
+        connection.execute("CREATE TABLE note AS SELECT 1 AS line")
+
+    (own_folder / "s").mkdir()
+    port = loopback.free_port({primary.port})
+    command = [str(DEPLOY / "postgres-standby.sh"), "postgres", f"-cport={port}", f"-cunix_socket_directories={own_folder / 's'}"]
+    of_standby = {"PGDATA": str(own_folder / "s"), "PRIMARY": f"host={loopback.HOST} port={primary.port}"}
+    standby = process.start(command, own_folder / "log", own_folder, None, variables | of_standby)
+    assert standby
+    try:
+        assert _answer(primary.dsn("outcry_migrator", passwords).replace(str(primary.port), str(port))) == (True, 1)
+    finally:
+        standby.signal(signal.SIGINT)
+        assert standby.wait_gone(20)
+
+
+def _answer(dsn: str) -> tuple[object, ...] | None:
+    """What the standby says, when it does."""
+    end = time.monotonic() + 30
+    while True:
+        try:
+            with psycopg.connect(dsn) as connection:
+                return connection.execute("SELECT pg_is_in_recovery(), line FROM note").fetchone()
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
+            assert time.monotonic() < end
+            time.sleep(0.05)

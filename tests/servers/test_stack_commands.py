@@ -1,0 +1,78 @@
+"""`outcry stack`: what a person types, sees, and gets as an exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.cli.app import run
+from adapters.cli.output import NO, USAGE
+from adapters.stack.stack import Stack
+
+
+class Ran:
+    """`outcry stack` with these arguments."""
+
+    def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str], *arguments: str) -> None:
+        self.code = run(["stack", *arguments, "--stack", str(folder)])
+        self.out, self.err = capfd.readouterr()
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object on stdout."""
+        answer: dict[str, Any] = json.loads(self.out)
+        return answer
+
+
+def test_a_stack_is_made_looked_at_mended_and_stopped(own_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """All of the commands, in the order in which a person meets them."""
+    folder = own_folder / "stack"
+    made = Ran(folder, capfd, "up", "--partitions", "2")
+    assert made.code == 0
+    assert made.err.splitlines()[-1].startswith("postgres: starting on port ")
+    assert "outcry serve" in made.out
+    assert f"export OUTCRY_STACK={folder}" in made.out
+    try:
+        status = Ran(folder, capfd, "status", "--json")
+        assert (status.code, [server["state"] for server in status.json["servers"]]) == (0, ["serves", "serves"])
+
+        Stack.open(folder).servers["kafka-1"].kill()
+        died = Ran(folder, capfd, "status", "--json")
+        states = {server["server"]: server["state"] for server in died.json["servers"]}
+        assert (died.code, states) == (NO, {"postgres": "serves", "kafka-1": "died"})
+
+        again = Ran(folder, capfd, "up", "--json")
+        assert (again.code, again.json["ok"]) == (0, True)
+        assert again.err.splitlines() == [f"kafka-1: starting on port {Stack.open(folder).servers['kafka-1'].port}"]
+
+        logs = Ran(folder, capfd, "logs", "postgres", "--lines", "1000", "--json")
+        assert any("ready to accept connections" in line for line in logs.json["postgres"]["lines"])
+    finally:
+        stopped = Ran(folder, capfd, "down", "--json")
+    assert (stopped.code, stopped.json["stopped"]) == (0, ["postgres", "kafka-1"])
+    after = Ran(folder, capfd, "status", "--json")
+    assert (after.code, {server["state"] for server in after.json["servers"]}) == (NO, {"stopped"})
+
+
+@pytest.mark.parametrize("command", ["down", "status", "logs"])
+def test_where_there_is_no_stack_it_says_how_to_make_one(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(tmp_path, capfd, command)
+    assert ran.code == USAGE
+    assert ran.err == f"outcry: no stack in {tmp_path}; make one with `outcry stack up`, or name its folder with --stack\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_synchronous_without_a_standby_is_refused_and_nothing_is_made(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(tmp_path, capfd, "up", "--synchronous")
+    assert (ran.code, list(tmp_path.iterdir())) == (USAGE, [])
+    assert "--standby" in ran.err
+
+
+def test_what_is_installed_is_named_with_its_place(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["stack", "install", "postgres", "--json"]) == 0
+    assert Path(json.loads(capfd.readouterr().out)["postgres"], "initdb").exists()
+    assert run(["stack", "install", "teleprinter"]) == USAGE
+    assert "there are postgres, kafka, faketime, eatmydata" in capfd.readouterr().err
