@@ -68,7 +68,7 @@ PROFILE := -fprofile-dir=$(CURDIR)/.venv/profile -fprofile-update=single
 $(KERNEL): .venv/installed
 	@rm -rf build domain/*.so *__mypyc*.so .venv/kernel-* .venv/profile
 	@if [ -n "$(COMPILER)" ] && $(CC) --version | grep -q "Free Software"; then \
-	    echo "compiling the kernel"; \
+	    echo "compiling the kernel: a minute or two"; \
 	    $(call MYPYC,$(PROFILE) -fprofile-generate); \
 	    $(BIN)/python -m benchmarks.training; \
 	    $(call MYPYC,$(PROFILE) -fprofile-use -fprofile-partial-training -Wno-missing-profile); \
