@@ -44,9 +44,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "wal_receiver_timeout": "10s",
     "max_slot_wal_keep_size": "4GB",  # a standby that is gone for good must not fill the disk
     "hot_standby_feedback": "on",  # long reads at the standby are not cancelled
-    "recovery_init_sync_method": "syncfs"
-    if sys.platform == "linux"
-    else "fsync",  # after a kill -9: one flush, not one for each of a thousand files
+    "recovery_init_sync_method": "syncfs" if sys.platform == "linux" else "fsync",  # one flush, not a thousand, after a kill -9
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
