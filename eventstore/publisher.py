@@ -40,7 +40,7 @@ class Publisher:
                 "acks": "all",
                 "message.timeout.ms": 0,
                 "linger.ms": 0,
-                "message.max.bytes": MAX_RECORD_BYTES,
+                "message.max.bytes": MAX_RECORD_BYTES - 4_096,  # the brokers count what is around the record too
                 "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
             }
         )

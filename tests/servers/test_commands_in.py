@@ -187,6 +187,20 @@ def test_a_partition_starts_when_its_writer_is_ready_and_again_from_the_record_a
     assert worker.of(1)[6:] == [9, 10, 11, 12]
 
 
+def test_nothing_comes_any_more_once_hold_has_returned(worker: Worker, client: CommandsTopic) -> None:
+    """A batch that came after would go to the next writer, which begins before it: those in between would be lost."""
+    send(client, 5_000)
+    with worker.running():
+        for start in range(0, 2_000, 100):
+            worker.inbox.start(1, start)
+            until(lambda start=start: worker.batches and worker.batches[-1][2] > start + 10)  # type: ignore[misc]
+            worker.inbox.hold(1)
+            held_at = len(worker.batches)
+            time.sleep(0.02)
+            assert len(worker.batches) == held_at
+            worker.batches.clear()
+
+
 def test_a_place_that_the_topic_does_not_have_holds_that_partition_and_no_other(worker: Worker, client: CommandsTopic) -> None:
     """Going on anywhere else would leave out commands, or take those of another topic, without anybody being told."""
     send(client, 5, partition=1)
