@@ -71,7 +71,7 @@ INLINE := --param max-inline-insns-auto=80 --param max-inline-insns-single=200 -
 $(KERNEL): .venv/installed
 	@rm -rf build domain/*.so *__mypyc*.so .venv/kernel-* .venv/profile
 	@if [ -n "$(COMPILER)" ] && $(CC) --version | grep -q "Free Software"; then \
-	    echo "compiling the kernel"; \
+	    echo "compiling the kernel: a few minutes"; \
 	    $(call MYPYC,$(PROFILE) -fprofile-generate $(INLINE)); \
 	    $(BIN)/python -m benchmarks.training; \
 	    $(call MYPYC,$(PROFILE) -fprofile-use -fprofile-partial-training -Wno-missing-profile $(INLINE)); \

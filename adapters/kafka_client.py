@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from commands.outcomes import Name, Outcome, of_block
+from eventstore.errors import StoreFailed
 from eventstore.kafka import BlocksTopic, Reader, client_config
 from eventstore.topics import MAX_BATCH_BYTES, commands_topic, failed
 
-PATIENCE_MS: Final = 30_000  # of the client with the brokers, before a batch counts as not sent
+PATIENCE_S: Final = 30.0  # with brokers that do not answer
 _POLL_S: Final = 0.1
 
 
-class CommandsTopic:
-    """Sends batches (docs/protocol.md), in order and each once, as long as it lives. For one thread."""
+class Unsent(StoreFailed):
+    """Batches that the brokers have not acknowledged: they have them or not. Send the same rows again, with the same sequences."""
 
-    def __init__(self, bootstrap: str, *, prefix: str = "", patience_ms: int = PATIENCE_MS) -> None:
-        self._bootstrap, self._prefix = bootstrap, prefix
-        self._error: KafkaError | None = None
+    def __init__(self, store: str, cause: str) -> None:
+        super().__init__(store, cause)
+        self.args = (f"{store}: {cause}; what was not acknowledged may have arrived or not: send the same commands again",)
+
+
+class CommandsTopic:
+    """Sends batches (docs/protocol.md), in order, each once and none before those sent earlier. For one thread.
+
+    After Unsent it sends nothing more: open another one and begin with what was not acknowledged. A session's sequence rises, so a command
+    that got through before one that failed would bar that one for good.
+    """
+
+    def __init__(self, bootstrap: str, *, prefix: str = "", patience_s: float = PATIENCE_S) -> None:
+        self._bootstrap, self._prefix, self._patience_s = bootstrap, prefix, patience_s
+        self._failed = ""
         self._producer = Producer(
             client_config(bootstrap)
             | {
                 "enable.idempotence": True,
+                "enable.gapless.guarantee": True,  # after a record that failed no other gets through
                 "acks": "all",
+                "message.timeout.ms": 0,
                 "linger.ms": 0,
                 "message.max.bytes": MAX_BATCH_BYTES,
-                "message.timeout.ms": patience_ms,
                 "queue.buffering.max.kbytes": 32 * MAX_BATCH_BYTES // 1_024,
             }
         )
 
     def send(self, partition: int, batch: bytes) -> None:
-        """Put *batch* on its way to *partition*; waits while 128 MiB are on theirs. Raises StoreFailed, also for a batch sent before.
-
-        A batch that could not be sent may have arrived all the same: send the same rows again, with the same sequences.
-        """
+        """Put *batch* on its way to *partition*; waits while 128 MiB are on theirs. Raises StoreFailed; Unsent for one sent before."""
+        end_s = time.monotonic() + self._patience_s
         while True:
             self._raise()
             try:
                 self._producer.produce(commands_topic(partition, self._prefix), batch, partition=0, on_delivery=self._delivered)
             except BufferError:
                 self._producer.poll(_POLL_S)
+                if time.monotonic() > end_s:
+                    self._give_up()
             except KafkaException as error:
                 raise failed(self._bootstrap, error, f"a batch of {len(batch)} bytes for partition {partition} was not sent") from error
             else:
@@ -52,8 +67,9 @@ class CommandsTopic:
                 return
 
     def flush(self) -> None:
-        """Wait until the brokers have acknowledged everything. Raises StoreFailed."""
-        self._producer.flush()
+        """Wait until the brokers have acknowledged everything. Raises Unsent."""
+        if self._producer.flush(self._patience_s):
+            self._give_up()
         self._raise()
 
     def close(self) -> None:
@@ -62,12 +78,16 @@ class CommandsTopic:
         self._producer.close()
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        self._error = self._error or error
+        if error is not None and not self._failed:
+            self._failed = error.str()
+
+    def _give_up(self) -> None:
+        self._failed = self._failed or f"no answer for {self._patience_s:g} s"
+        self._producer.purge(blocking=False)
 
     def _raise(self) -> None:
-        error, self._error = self._error, None
-        if error is not None:
-            raise failed(self._bootstrap, error, "a batch was not sent, or it is not known whether it was")
+        if self._failed:
+            raise Unsent(f"kafka at {self._bootstrap}", self._failed)
 
 
 class Outcomes:

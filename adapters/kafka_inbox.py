@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -61,12 +60,12 @@ class _Lane:
 
     offset   where we read next
     started  what comes is passed on
-    waiting  what the writer had no room for
+    waiting  what the writer had no room for: rows, and the offset after them
     """
 
     offset: int = 0
     started: bool = False
-    waiting: deque[Message] = field(default_factory=deque)
+    waiting: deque[tuple[bytes, int]] = field(default_factory=deque)
 
 
 class CommandsInbox:
@@ -102,7 +101,8 @@ class CommandsInbox:
         self._lanes: dict[int, _Lane] = {}
         self._looked_s = 0.0
         self.lag: Mapping[int, int] = {}
-        self._asked: SimpleQueue[tuple[int, int | None]] = SimpleQueue()
+        self._asked: dict[int, int | None] = {}  # partition -> offset to start at, None: hold; the last one counts
+        self._asking = threading.RLock()  # is held while a batch is passed on
         self._consumer = Consumer(
             client_config(bootstrap)
             | {
@@ -119,12 +119,14 @@ class CommandsInbox:
         )
 
     def start(self, partition: int, offset: int) -> None:
-        """Pass on what stands in the topic from *offset* on. From any thread; no effect when the partition was revoked meanwhile."""
-        self._asked.put((partition, offset))
+        """Pass on what stands in the topic from *offset* on, and nothing else from now on. From any thread; void once it was revoked."""
+        with self._asking:
+            self._asked[partition] = offset
 
     def hold(self, partition: int) -> None:
-        """Pass on nothing of *partition* until `start`. From any thread; what is being passed on just now still may be."""
-        self._asked.put((partition, None))
+        """Pass on nothing of *partition* until `start`: when this returns nothing more comes. From any thread."""
+        with self._asking:
+            self._asked[partition] = None
 
     def run(self, stop: threading.Event) -> None:
         """Be a member until *stop*, then give everything back and leave. Raises StoreFailed, and what a callback raises."""
@@ -159,6 +161,8 @@ class CommandsInbox:
     def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
             partition = self._partitions[place.topic]
+            with self._asking:
+                self._asked.pop(partition, None)
             if self._lanes.pop(partition, None) is not None:
                 self._on_revoked(partition)
         consumer.incremental_unassign(places)
@@ -166,13 +170,13 @@ class CommandsInbox:
     # -- what the worker asks -----------------------------------------------------------------------------------------
 
     def _do_what_was_asked(self) -> None:
-        for _ in range(self._asked.qsize()):
-            try:
-                partition, offset = self._asked.get_nowait()
-            except Empty:
-                return
-            if partition in self._lanes and not self._put_at(partition, offset):
-                self._asked.put((partition, offset))
+        with self._asking:
+            asked = dict(self._asked)
+        for partition, offset in asked.items():
+            if partition not in self._lanes or self._put_at(partition, offset):
+                with self._asking:
+                    if self._asked.get(partition) == offset:
+                        del self._asked[partition]
 
     def _put_at(self, partition: int, offset: int | None) -> bool:
         """Start at *offset*, or hold. False: the client has only just been given the partition and cannot yet."""
@@ -212,10 +216,13 @@ class CommandsInbox:
         lane = self._lanes.get(partition)
         if lane is None or not lane.started:
             return
-        if lane.waiting or not self._pass_on(partition, lane, message):
+        offset = message.offset()
+        assert offset is not None, "a record that was read has an offset"
+        rows = rows_of(message.value() or b"", partition, offset)
+        if lane.waiting or not self._pass_on(partition, lane, rows, offset + 1):
             if not lane.waiting:
                 self._consumer.pause([TopicPartition(self._topics[partition], 0)])
-            lane.waiting.append(message)
+            lane.waiting.append((rows, offset + 1))
 
     def _offer_what_waits(self) -> bool:
         """Whether anything still waits."""
@@ -223,7 +230,7 @@ class CommandsInbox:
         for partition, lane in self._lanes.items():
             if not lane.waiting:
                 continue
-            while lane.waiting and self._pass_on(partition, lane, lane.waiting[0]):
+            while lane.waiting and self._pass_on(partition, lane, *lane.waiting[0]):
                 lane.waiting.popleft()
             if lane.waiting:
                 waits = True
@@ -231,15 +238,16 @@ class CommandsInbox:
                 self._consumer.resume([TopicPartition(self._topics[partition], 0)])
         return waits
 
-    def _pass_on(self, partition: int, lane: _Lane, message: Message) -> bool:
-        """Whether the writer took it."""
-        offset = message.offset()
-        assert offset is not None, "a record that was read has an offset"
-        try:
-            self._on_batch(partition, rows_of(message.value() or b"", partition, offset), offset + 1)
-        except Full:
-            return False
-        lane.offset = offset + 1
+    def _pass_on(self, partition: int, lane: _Lane, rows: bytes, next_offset: int) -> bool:
+        """Whether it is done with: the writer took it, or it will be read again from where it was asked for."""
+        with self._asking:  # so that no batch slips past who asked, to a writer that goes on before it
+            if partition in self._asked:
+                return True
+            try:
+                self._on_batch(partition, rows, next_offset)
+            except Full:
+                return False
+        lane.offset = next_offset
         return True
 
     def _failed(self, message: Message, error: KafkaError) -> None:
@@ -270,5 +278,6 @@ def rows_of(value: bytes, partition: int, offset: int) -> bytes:
         if read.rows:
             return read.rows
         error, why = "malformed_rows", "no row of it is well-formed"
-    _LOG.warning("commands/%d, offset %d: no batch: %s", partition, offset, why)
+    place = {"partition": partition, "offset": offset}
+    _LOG.warning("commands/%d, offset %d: no batch: %s", partition, offset, why, extra=place)
     return to_row(NoteUnreadable(topic=COMMANDS, topic_partition=partition, offset=offset, error=error, size_bytes=len(value)))

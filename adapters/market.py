@@ -17,9 +17,9 @@ import msgspec
 from adapters import example, names
 from adapters.directory import Directory
 from adapters.settings import Settings
-from adapters.wiring import reading, writing
-from commands import batch
-from commands.codec import events, to_row
+from adapters.wiring import Store, reading, writing
+from commands import batch, wellformed
+from commands.codec import BadRow, events, to_row
 from commands.messages import Command, Event
 from commands.ports import Unanswered
 from commands.writer import Writer
@@ -39,17 +39,22 @@ class Market:
     durability: str
 
     def send(self, *commands: Command) -> list[Event]:
-        """Have *commands* decided and recorded as one batch; what became of them. Raises BadRow, Fenced, OutcomeUnknown, StoreFailed."""
+        """Have *commands* decided and recorded as one batch; what became of them.
+
+        Raises BadRow when one is malformed: then nothing was sent; Fenced, OutcomeUnknown, StoreFailed, Unanswered.
+        """
+        for wrong in wellformed.check(b"".join(map(to_row, commands))):
+            raise BadRow(f"{wrong.verb}.{wrong.field} is {wrong.value}: {wrong.rule}")
         return self.deliver(commands)
 
 
 @contextmanager
-def trading(settings: Settings, symbol: str = "") -> Iterator[Market]:
+def trading(settings: Settings, symbol: str = "", open_writer: Callable[[Store], Writer] = Store.writer) -> Iterator[Market]:
     """The market in which *symbol* is traded; an empty one begins as the example.
 
     Raises BadName, BadSettings, Damaged, NewerSchema, StoreFailed, Unanswered, OSError.
     """
-    opened = _in_process(settings) if settings.profile == "embedded" else _through_kafka(settings, symbol)
+    opened = _in_process(settings, open_writer) if settings.profile == "embedded" else _through_kafka(settings, symbol)
     with opened as (deliver, state, durability):
         partition = state()
         began = partition.events == 0
@@ -64,8 +69,8 @@ Opened = tuple[Send, Callable[[], Partition], str]
 
 
 @contextmanager
-def _in_process(settings: Settings) -> Iterator[Opened]:
-    with writing(settings) as store, store.writer() as writer:
+def _in_process(settings: Settings, open_writer: Callable[[Store], Writer]) -> Iterator[Opened]:
+    with writing(settings) as store, open_writer(store) as writer:
         yield (lambda commands: _write(writer, commands)), lambda: writer.partition, store.log.durability
 
 

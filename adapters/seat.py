@@ -1,7 +1,8 @@
 """A partition at a worker of a stack: whether the group gave it to this worker, and what is done about that.
 
-The consumer group says who should own the partition, in the thread of the inbox; the worker's own thread takes over, follows, and
-comes back after a failure. Owning means a writer that takes batches from Kafka, and a relay that sends its blocks there.
+The consumer group says who should own the partition, in the thread of the inbox; the seat's own thread takes over, follows, and comes
+back after a failure, so that one partition never waits for another. Owning means a writer that takes batches from Kafka, and a relay
+that sends its blocks there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from adapters.metrics import Metrics, PartitionStatus
 from commands.draft import tick
 from commands.ownership import Ownership
 from commands.ports import Stopped
-from eventstore.blocks import Block
+from eventstore.blocks import Block, Head
 from eventstore.errors import Fenced, OutcomeUnknown, StoreFailed
 from eventstore.kafka import BlocksTopic
 from eventstore.ports import BlockLog
@@ -26,6 +27,8 @@ RETRY_S: Final = 0.25
 FENCED_RETRY_S: Final = 2.0  # long enough for the group to say who it is; if it is still us, somebody took it without asking
 HAND_OVER_S: Final = 0.2  # for the relay: the next owner sends what is missing
 FOLLOW_S: Final = 0.05
+TEND_S: Final = 0.01
+SILENT_S: Final = 5.0  # of the record, before it is trouble
 PASSING: Final = (StoreFailed, OutcomeUnknown, Fenced)
 _LOG: Final = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ class Seat:
         self._given = False
         self._not_before_s = self._next_follow_s = 0.0
         self._trouble = ""
+        self._progress: tuple[object, float] = (None, time.monotonic())
         self._lock = threading.Lock()
 
     # -- in the inbox's thread ----------------------------------------------------------------------------------------
@@ -79,7 +83,13 @@ class Seat:
             except Stopped:
                 return
 
-    # -- in the worker's thread ---------------------------------------------------------------------------------------
+    # -- in its own thread --------------------------------------------------------------------------------------------
+
+    def run(self, inbox: Inbox, stop: threading.Event) -> None:
+        """Do what is due until *stop*; then drain, commit, hand over, keep a snapshot."""
+        while not stop.wait(TEND_S):
+            self.tend(inbox)
+        self.close()
 
     def tend(self, inbox: Inbox) -> None:
         """Do what is due: take over, follow, let a dead order expire, come back after a failure."""
@@ -99,24 +109,36 @@ class Seat:
             if self.broken is None:
                 self._ownership.close()
 
+    # -- from any thread ----------------------------------------------------------------------------------------------
+
     def status(self) -> PartitionStatus:
         """For metrics and probes."""
-        writer, relay = self._ownership.writer, self._relay
-        owns = writer is not None and writer.failure is None
-        head = writer.head if writer is not None and owns else None
-        followed = self._ownership.followed_seq
+        writer, relay, seen = self._ownership.writer, self._relay, self._ownership.seen
+        owned = writer if writer is not None and writer.failure is None else None
+        head = seen if owned is None else owned.head
+        followed = self._ownership.followed_seq if owned is None else owned.head.seq
+        in_flight = 0 if owned is None else owned.in_flight_blocks
         return PartitionStatus(
             partition=self.partition,
-            role="owner" if owns else "standby" if followed or not self._given else "none",
+            role="owner" if owned else "none" if head is None or self.broken else "standby",
             epoch=head.epoch if head else 0,
-            seq=head.seq if head else followed,
-            followed_seq=head.seq if head else followed,
-            inbox_commands=writer.waiting_commands if writer is not None and owns else 0,
-            in_flight_blocks=writer.in_flight_blocks if writer is not None and owns else 0,
+            seq=head.seq if head else 0,
+            followed_seq=followed,
+            inbox_commands=owned.waiting_commands if owned else 0,
+            in_flight_blocks=in_flight,
             relay_seq=relay.seq if relay else 0,
             relay_lag_blocks=relay.lag if relay else 0,
-            trouble=str(self.broken or "") or self._trouble or (relay.trouble or str(relay.failure or "") if relay else ""),
+            trouble=str(self.broken or "") or self._trouble or self._silence(in_flight, head) or _trouble_of(relay),
         )
+
+    def _silence(self, in_flight: int, head: Head | None) -> str:
+        """Whether the record has not answered for too long: a commit that is under way, or the standby's question."""
+        now_s = time.monotonic()
+        now = (head, self._next_follow_s) if in_flight or self._ownership.writer is None else now_s
+        if now != self._progress[0]:
+            self._progress = (now, now_s)
+        silent_s = now_s - self._progress[1]
+        return f"the record has not answered for {silent_s:.0f} s" if silent_s > SILENT_S else ""
 
     def _tend(self, inbox: Inbox) -> None:
         writer, now_s = self._ownership.writer, time.monotonic()
@@ -156,6 +178,8 @@ class Seat:
 
     def _leave(self) -> None:
         """Give the partition up, if it was ours."""
+        if self._ownership.writer is not None:
+            _LOG.info("partition %d: handed over", self.partition, extra={"partition": self.partition})
         try:
             self._ownership.hand_over()
         except PASSING as error:
@@ -172,3 +196,7 @@ class Seat:
             self._metrics.fenced(self.partition)
         delay_s = FENCED_RETRY_S if isinstance(error, Fenced) else RETRY_S
         self._not_before_s = self._next_follow_s = time.monotonic() + delay_s
+
+
+def _trouble_of(relay: Relay | None) -> str:
+    return "" if relay is None else relay.trouble or str(relay.failure or "")

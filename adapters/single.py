@@ -28,7 +28,7 @@ class Single:
     def __init__(self, settings: Settings, log: BlockLog, snapshots: SnapshotStore) -> None:
         self._settings, self._log, self._snapshots = settings, log, snapshots
         self._views = Views(settings.partition)
-        self._metrics = Metrics(name_of(settings))
+        self._metrics = Metrics(name_of(settings), inbox_commands=settings.inbox_commands)
         self._beat_s = time.monotonic()
 
     def serve(self, stop: threading.Event) -> None:

@@ -8,7 +8,10 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from adapters.kafka_inbox import BadPosition, CommandsInbox
 from adapters.metrics import Metrics
@@ -20,10 +23,10 @@ from eventstore import topics
 from eventstore.kafka import BlocksTopic
 from eventstore.ports import BlockLog, SnapshotStore
 
-TEND_S: Final = 0.01
 OBSERVE_S: Final = 0.5
+BEAT_S: Final = 0.1
 GROUP: Final = "outcry-workers"
-FOLLOWS_WITHIN_BLOCKS: Final = 1_000
+READY_WITHIN_BLOCKS: Final = 1_000
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -42,7 +45,7 @@ class Worker:
     def __init__(self, settings: Settings, log: BlockLog, snapshots: SnapshotStore, cluster: str) -> None:
         self._name = name_of(settings)
         topics.check(settings.kafka, topics.wanted(settings.partitions, prefix=settings.topic_prefix))
-        self.metrics = Metrics(self._name)
+        self.metrics = Metrics(self._name, inbox_commands=settings.inbox_commands)
         topic = BlocksTopic(settings.kafka, cluster, settings.topic_prefix + topics.BLOCKS)
         limits = {"inbox_commands": settings.inbox_commands, "snapshot_every_events": settings.snapshot_every_events}
         self._seats = {
@@ -62,6 +65,7 @@ class Worker:
         )
         self._failure: BaseException | None = None
         self._beat_s = time.monotonic()
+        self._observed_s = 0.0
         self._settings = settings
 
     def serve(self, stop: threading.Event) -> None:
@@ -72,32 +76,39 @@ class Worker:
             self._announce(open_things, status.port)
             for seat in self._seats.values():
                 seat.tend(self._inbox)  # warm before the group gives anything
-            inbox = threading.Thread(target=self._be_member, args=(stop,), name="inbox", daemon=True)
-            inbox.start()
+            threads = [
+                threading.Thread(target=self._be_member, args=(stop,), name="inbox", daemon=True),
+                *(
+                    threading.Thread(target=seat.run, args=(self._inbox, stop), name=f"partition {number}", daemon=True)
+                    for number, seat in self._seats.items()
+                ),
+            ]
+            for thread in threads:
+                thread.start()
             _LOG.info("serving", extra={"partitions": len(self._seats), "port": status.port})
-            observed_s = 0.0
-            while not stop.is_set():
+            while not stop.wait(BEAT_S):
                 self._beat_s = time.monotonic()
-                for seat in self._seats.values():
-                    seat.tend(self._inbox)
-                if self._beat_s >= observed_s + OBSERVE_S:
-                    observed_s = self._beat_s
+                if self._beat_s >= self._observed_s + OBSERVE_S:
+                    self._observed_s = self._beat_s
                     self.metrics.observe([seat.status() for seat in self._seats.values()])
-                stop.wait(TEND_S)
-            inbox.join()
-            for seat in self._seats.values():
-                seat.close()
+            for thread in threads:
+                thread.join()
             _LOG.info("stopped")
         if self._failure is not None:
             raise self._failure
 
     def not_ready(self) -> list[str]:
         """Why it could not take over at once, or does not serve what it owns; nothing when all is well."""
-        return [f"partition {status.partition}: {status.trouble}" for seat in self._seats.values() if (status := seat.status()).trouble] + [
-            f"partition {status.partition}: neither owned nor followed"
-            for seat in self._seats.values()
-            if (status := seat.status()).role == "none"
-        ]
+        reasons = []
+        for status in (seat.status() for seat in self._seats.values()):
+            behind = status.seq - status.followed_seq
+            if status.trouble:
+                reasons.append(f"partition {status.partition}: {status.trouble}")
+            elif status.role == "none":
+                reasons.append(f"partition {status.partition}: neither owned nor followed")
+            elif behind > READY_WITHIN_BLOCKS:
+                reasons.append(f"partition {status.partition}: {behind} blocks behind the record")
+        return reasons
 
     def _be_member(self, stop: threading.Event) -> None:
         try:
@@ -111,11 +122,33 @@ class Worker:
         _LOG.critical("partition %d: %s", number, error, extra={"partition": number})
 
     def _announce(self, open_things: ExitStack, port: int) -> None:
-        """Where others find this worker's metrics: a file in the stack's folder, gone when the worker is."""
-        import msgspec
-
+        """Where others find this worker's metrics: a file in the stack's folder, gone when the worker is. Those of the dead are swept."""
         folder = self._settings.stack / "workers"
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob("*.json"):
+            if not _lives(left):
+                left.unlink(missing_ok=True)
         path = folder / f"{self._name}.json"
-        path.write_bytes(msgspec.json.encode({"worker": self._name, "pid": os.getpid(), "port": port}))
+        new = path.with_suffix(".new")
+        new.write_bytes(msgspec.json.encode(Announced(self._name, os.getpid(), port)))
+        new.replace(path)
         open_things.callback(path.unlink, missing_ok=True)
+
+
+class Announced(msgspec.Struct):
+    """What a worker's file says."""
+
+    worker: str
+    pid: int
+    port: int
+
+
+def _lives(file: Path) -> bool:
+    """Whether the process that wrote the file may still be there."""
+    try:
+        os.kill(msgspec.json.decode(file.read_bytes(), type=Announced).pid, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except (OSError, msgspec.DecodeError):
+        return False
+    return True

@@ -12,12 +12,14 @@ from commands.committer import keep
 from commands.follower import Follower
 from commands.ports import OnCommit
 from commands.writer import Writer
+from eventstore.blocks import Head
 from eventstore.ports import BlockLog, SnapshotStore
 
 
 class Ownership:
     """Partition *partition* of *log*, followed until it is taken over. May be used from several threads.
 
+    seen    the head of the record when it was last followed
     writer  not None while this worker owns the partition, as far as it knows; its `failure` says that it does no longer
     Raises  Damaged, NewerSchema, StoreFailed, from every method that reads the record
     """
@@ -26,6 +28,7 @@ class Ownership:
         self._log, self._snapshots, self._partition = log, snapshots, partition
         self._inbox_commands, self._snapshot_every_events = inbox_commands, snapshot_every_events
         self._standby: Follower | None = None
+        self.seen: Head | None = None
         self._lock = threading.Lock()
         self.writer: Writer | None = None
 
@@ -41,7 +44,7 @@ class Ownership:
             if self.writer is None:
                 standby, self._standby = self._standby, None
                 standby = standby or Follower.open(self._log, self._snapshots, self._partition)
-                standby.advance()
+                self.seen = standby.advance()
                 self._standby = standby
 
     def take_over(self, on_commit: OnCommit) -> Writer:

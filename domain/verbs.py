@@ -88,7 +88,7 @@ INSTRUMENT_STATES: Final = ("unlisted", "pre_open", "open", "halted", "closed")
 ACCOUNT_STATUSES: Final = ("none", "open", "restricted", "closed")
 UNREADABLE: Final = ("", "length", "magic", "version", "flags", "row_count", "checksum", "malformed_rows")
 """What can be wrong with a record of an input, by the code in NoteUnreadable."""
-TEXTS: Final = frozenset({"symbol", "topic"})
+TEXTS: Final = ("symbol", "topic")
 """Fields of 1 to 8 ASCII characters, the first in the lowest byte, zero padded."""
 
 COMMON: Final = (

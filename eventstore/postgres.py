@@ -11,6 +11,9 @@ comparison takes one.
 A synchronous standby is waited for by the commit; a connection that breaks meanwhile leaves a block that is visible and perhaps not on the
 standby. Whoever finds his block when he reads back therefore commits a message behind it, and waits for that.
 A commit takes as long as the server takes, without an end of ours: one that is gone is noticed (postgres_server.DEFAULTS).
+
+Whoever appends, asks or reads has a session to himself meanwhile: nobody waits for another, and what two partitions commit at the same
+time shares one sync of the disk.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import astuple
 from typing import Final, TypeVar
 
 from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int4, Int8
 
 from eventstore.blocks import Block, Head, after, digest, genesis, verify
@@ -53,6 +57,17 @@ SELECT substring(inhrelid::regclass::text FROM '_([0-9]+)$')::integer FROM pg_in
 T = TypeVar("T")
 
 
+class Session:
+    """A connection, and whether the server warned: a commit that stops waiting for its standby succeeds, with a warning."""
+
+    def __init__(self, db: Connection) -> None:
+        self.db, self.warned = db, False
+        db.add_notice_handler(self._notice)
+
+    def _notice(self, said: Diagnostic) -> None:
+        self.warned |= said.severity_nonlocalized == "WARNING"
+
+
 class PostgresLog:
     """BlockLog in the database of *conninfo*, which `outcry migrate` has prepared. May be used from many threads.
 
@@ -70,8 +85,9 @@ class PostgresLog:
         self._wanted_cluster, self._accepts_loss = cluster, i_know_this_loses_data
         self._patience_s = patience_s
         self._lock = threading.Lock()
-        self._warned = False
-        self._db = self._open()
+        self._idle: list[Session] = []
+        with self._session():
+            pass  # which says what is wrong, if anything is
 
     def claim(self, partition: int) -> Head:
         """See BlockLog. When the connection breaks the epoch may be raised twice, which fences nobody else."""
@@ -91,35 +107,35 @@ class PostgresLog:
     def append(self, block: Block) -> None:
         """See BlockLog. OutcomeUnknown: no server could be asked in time what became of the block."""
         assert block.hash == digest(block), "a block is sealed before it is appended"
-        with self._lock:
-            try:
-                self._add(block)
-            except StoreFailed as failed:
-                if not self._db.closed:
-                    raise
-                self._settle(block, failed.cause)
+        session = None
+        try:
+            with self._session() as session:
+                self._add(session, block)
+        except StoreFailed as failed:
+            if session is not None and not session.db.closed:
+                raise
+            self._settle(block, failed.cause)
 
     def read(self, partition: int, after_seq: int = 0) -> Iterator[Block]:
-        """See BlockLog. A connection of its own, and a page of PAGE_BYTES and one block in memory; between pages nothing is held open."""
-        with errors(self._store, partition), closing(connect(self._conninfo)) as db:
-            end = _head(db, partition).seq
-            if after_seq > end:
-                raise Damaged(partition, after_seq, f"missing; the record ends with block {end}")
-            previous = after(_present(db, partition, after_seq)) if after_seq else genesis(partition)
+        """See BlockLog. A page of PAGE_BYTES and one block in memory; between pages the server holds nothing open."""
+        end = self.head(partition).seq
+        if after_seq > end:
+            raise Damaged(partition, after_seq, f"missing; the record ends with block {end}")
+        with self._session() as session:
+            with errors(self._store, partition, after_seq):
+                previous = after(_present(session.db, partition, after_seq)) if after_seq else genesis(partition)
             while previous.seq < end:
                 with errors(self._store, partition, previous.seq + 1):
                     last = min(end, previous.seq + PAGE_BLOCKS)
-                    page = db.execute(_PAGE, (Int4(partition), Int8(previous.seq), Int8(last)), binary=True).fetchall()
+                    page = session.db.execute(_PAGE, (Int4(partition), Int8(previous.seq), Int8(last)), binary=True).fetchall()
+                if not page:
+                    raise Damaged(partition, previous.seq + 1, "missing")
                 for block in (Block(*row) for row in page):
                     if block.seq != previous.seq + 1:
-                        break
+                        raise Damaged(partition, previous.seq + 1, "missing")
                     verify(block, previous)
                     previous = after(block)
                     yield block
-                else:
-                    if page:
-                        continue
-                raise Damaged(partition, previous.seq + 1, "missing")
 
     def partitions(self) -> list[int]:
         """See BlockLog. One whose head is lost is named too, so that reading it says so."""
@@ -127,10 +143,9 @@ class PostgresLog:
 
     def close(self) -> None:
         """See BlockLog."""
-        with self._lock:
-            self._db.close()
+        self._drop_idle()
 
-    def _open(self) -> Connection:
+    def _open(self) -> Session:
         db = connect(self._conninfo)
         try:
             with errors(self._store):
@@ -141,8 +156,7 @@ class PostgresLog:
         except BaseException:
             db.close()
             raise
-        db.add_notice_handler(self._notice)
-        return db
+        return Session(db)
 
     def _check_cluster(self, found: str) -> None:
         self.cluster = found
@@ -153,62 +167,76 @@ class PostgresLog:
                 "right would be the database of that cluster, or the cluster of this database",
             )
 
-    def _notice(self, said: Diagnostic) -> None:
-        """A commit that stopped waiting for its standby succeeds with a warning."""
-        self._warned |= said.severity_nonlocalized == "WARNING"
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """One that is idle, else a new one: as many as are used at the same time. When one is lost the others are no better."""
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
+        session = session or self._open()
+        try:
+            yield session
+        finally:
+            if session.db.closed:
+                self._drop_idle()
+            elif session.db.info.transaction_status != TransactionStatus.IDLE:  # interrupted
+                session.db.close()
+            else:
+                with self._lock:
+                    self._idle.append(session)
 
-    def _connected(self) -> Connection:
-        if self._db.closed:
-            self._db = self._open()
-        return self._db
+    def _drop_idle(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for session in idle:
+            session.db.close()
 
     def _ask(self, work: Callable[[Connection], T], partition: int | None = None) -> T:
-        """What *work* finds, on a new connection when the old one turns out to be lost. *work* may be done twice."""
+        """What *work* finds; it may be done twice, for a session may turn out to be lost."""
         deadline = time.monotonic() + self._patience_s
-        with self._lock:
-            while True:
-                try:
-                    with errors(self._store, partition):
-                        return work(self._connected())
-                except StoreFailed:
-                    if not self._db.closed or time.monotonic() > deadline:
-                        raise
-                time.sleep(RECONNECT_S)
+        while True:
+            session = None
+            try:
+                with self._session() as session, errors(self._store, partition):
+                    return work(session.db)
+            except StoreFailed:
+                if (session is not None and not session.db.closed) or time.monotonic() > deadline:
+                    raise
+            time.sleep(RECONNECT_S)
 
-    def _add(self, block: Block) -> None:
-        """Add *block* unless it is there. Raises Fenced; StoreFailed: unknown when the connection is closed afterwards."""
+    def _add(self, session: Session, block: Block) -> None:
+        """Add *block* unless it is there. Raises Fenced; StoreFailed: unknown when the session is lost by it."""
         with errors(self._store, block.partition, block.seq):
-            self._warned = False
+            session.warned = False
             part, *numbers = astuple(block)[:8]
-            row = self._db.execute(_APPEND, (Int4(part), *map(Int8, numbers), *astuple(block)[8:]), binary=True, prepare=True).fetchone()
-            if row != (True,) and not self._is_recorded(block):
-                head = _head(self._db, block.partition)
+            row = session.db.execute(_APPEND, (Int4(part), *map(Int8, numbers), *astuple(block)[8:]), binary=True, prepare=True).fetchone()
+            if row != (True,) and not self._is_recorded(session, block):
+                head = _head(session.db, block.partition)
                 raise Fenced(block.partition, block.seq, block.epoch, head.seq, head.epoch)
-            if row != (True,) or self._warned:
-                self._wait_for_standby(block)
+            if row != (True,) or session.warned:
+                self._wait_for_standby(session, block)
 
-    def _is_recorded(self, block: Block) -> bool:
-        return _block(self._db, block.partition, block.seq) == block
+    def _is_recorded(self, session: Session, block: Block) -> bool:
+        return _block(session.db, block.partition, block.seq) == block
 
-    def _wait_for_standby(self, block: Block) -> None:
+    def _wait_for_standby(self, session: Session, block: Block) -> None:
         """*block* is visible: wait until it is as durable as anything committed now."""
-        self._warned = False
-        self._db.execute("SELECT pg_logical_emit_message(true, 'outcry', '')")
-        if self._warned:
+        session.warned = False
+        session.db.execute("SELECT pg_logical_emit_message(true, 'outcry', '')")
+        if session.warned:
             raise OutcomeUnknown(block.partition, block.seq, f"{self._store}: the server stopped waiting for its standby")
 
     def _settle(self, block: Block, cause: str) -> None:
-        """The connection was lost and *block* with it, or not: find out, and add it when it is not there."""
+        """A session was lost and *block* with it, or not: find out, and add it when it is not there."""
         deadline = time.monotonic() + self._patience_s
         while time.monotonic() < deadline:
             try:
-                self._connected()
-                with errors(self._store, block.partition, block.seq):
-                    recorded = self._is_recorded(block)
-                    if recorded:
-                        self._wait_for_standby(block)
-                if not recorded:
-                    self._add(block)
+                with self._session() as session:
+                    with errors(self._store, block.partition, block.seq):
+                        recorded = self._is_recorded(session, block)
+                        if recorded:
+                            self._wait_for_standby(session, block)
+                    if not recorded:
+                        self._add(session, block)
             except StoreFailed as failed:
                 cause = failed.cause
                 time.sleep(RECONNECT_S)

@@ -8,6 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from eventstore import wire
 from eventstore.blocks import Block
+from eventstore.errors import Disagree
 from eventstore.kafka import BlocksTopic, client_config
 from eventstore.topics import MAX_RECORD_BYTES
 
@@ -29,7 +30,8 @@ class Publisher:
     def __init__(self, topic: BlocksTopic, after_seq: int) -> None:
         """The next block sent is the one after *after_seq*."""
         self._topic = topic
-        self._failed: str | None = None
+        self._failed: Exception | None = None
+        self._offset = -1  # of the last record acknowledged
         self._bytes = 0
         self.sent = self.acknowledged = after_seq
         self._producer = Producer(
@@ -40,7 +42,7 @@ class Publisher:
                 "acks": "all",
                 "message.timeout.ms": 0,
                 "linger.ms": 0,
-                "message.max.bytes": MAX_RECORD_BYTES,
+                "message.max.bytes": MAX_RECORD_BYTES - 4_096,  # the brokers count what is around the record too
                 "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
             }
         )
@@ -61,12 +63,10 @@ class Publisher:
             ("hash", block.hash.hex().encode()),
         ]
 
-        def on_delivery(error: KafkaError | None, _: Message) -> None:
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
             self._bytes -= len(value)
-            if error is not None:
-                self._failed = self._failed or f"block {block.seq}: {error.str()}"
-            elif self._failed is None:
-                self.acknowledged = block.seq
+            if self._failed is None:
+                self._note(block, error, message.offset() or 0)
 
         try:
             self._producer.produce(
@@ -81,10 +81,19 @@ class Publisher:
         self._bytes += len(value)
 
     def serve(self, timeout_s: float) -> None:
-        """Learn what was acknowledged, waiting at most *timeout_s* for news. Raises Broken."""
+        """Learn what was acknowledged, waiting at most *timeout_s* for news. Raises Broken; Disagree when the topic lost what it had."""
         self._producer.poll(timeout_s)
         if self._failed is not None:
-            raise Broken(self._failed)
+            raise self._failed
+
+    def _note(self, block: Block, error: KafkaError | None, offset: int) -> None:
+        if error is not None:
+            self._failed = Broken(f"block {block.seq}: {error.str()}")
+        elif offset <= self._offset:
+            what = f"block {block.seq} stands at offset {offset}, the one before stood at {self._offset}: it lost what it had acknowledged"
+            self._failed = Disagree(self._topic.name, block.partition, what)
+        else:
+            self.acknowledged, self._offset = block.seq, offset
 
     def close(self) -> None:
         """Forget what is not on its way; what is may arrive yet."""

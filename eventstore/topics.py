@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic  # type: ignore[attr-defined] # exported, not declared
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic  # type: ignore[attr-defined] # exported, not declared
 
 from eventstore.errors import BadTopic, StoreFailed
 
@@ -84,18 +84,29 @@ def create(bootstrap: str, topics: Iterable[Topic], timeout_s: float = 30.0) -> 
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise failed(bootstrap, error, f"topic {name} was not created") from error
-    end_s = time.monotonic() + timeout_s
-    while not _are_led(admin, created, timeout_s):
-        if time.monotonic() > end_s:
-            raise StoreFailed(f"kafka at {bootstrap}", f"{', '.join(created)}: created, but without a leader for {timeout_s:g} s")
-        time.sleep(0.02)
+    _await_everywhere(bootstrap, created, timeout_s)
     return created
 
 
-def _are_led(admin: AdminClient, names: Iterable[str], timeout_s: float) -> bool:
-    """Whether every partition of these topics has a leader, as far as the brokers have heard."""
-    there = admin.list_topics(timeout=timeout_s).topics
-    return all(name in there and all(each.leader >= 0 for each in there[name].partitions.values()) for name in names)
+def _await_everywhere(bootstrap: str, names: Collection[str], timeout_s: float) -> None:
+    """Until every broker has heard of these topics and of a leader for each partition: which one a client asks next, nobody knows.
+
+    Raises StoreFailed.
+    """
+    end_s = time.monotonic() + timeout_s
+    try:
+        for broker in _admin(bootstrap).list_topics(timeout=timeout_s).brokers.values():
+            one = _admin(f"{broker.host}:{broker.port}")
+            while not _are_led(one.list_topics(timeout=timeout_s), names):
+                if time.monotonic() > end_s:
+                    raise StoreFailed(f"kafka at {bootstrap}", f"{', '.join(names)}: no leader within {timeout_s:g} s")
+                time.sleep(0.02)
+    except KafkaException as error:
+        raise failed(bootstrap, error, f"{', '.join(names)}: not seen everywhere") from error
+
+
+def _are_led(there: ClusterMetadata, names: Iterable[str]) -> bool:
+    return all(name in there.topics and all(each.leader >= 0 for each in there.topics[name].partitions.values()) for name in names)
 
 
 def check(bootstrap: str, topics: Collection[Topic], timeout_s: float = 10.0) -> None:

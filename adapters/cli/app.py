@@ -47,6 +47,9 @@ def run(arguments: list[str]) -> int:
         )
     try:
         return int(outcry.main(arguments, prog_name="outcry", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as nothing:
+        click.echo(nothing.format_message(), err=True)
+        return USAGE
     except click.UsageError as wrong:
         hint = f"\n{wrong.ctx.get_usage()}" if wrong.ctx else ""
         return write_error(f"{wrong.format_message()}{hint}", USAGE, as_json=as_json)

@@ -40,4 +40,8 @@ def difference(found: Difference | None, one: str, other: str) -> list[Table | s
 
 
 def _fields(row: Row | None) -> dict[str, Any]:
-    return {"": "nothing"} if row is None else {"": row.name, **row.fields}
+    return {"": "nothing"} if row is None else {"": row.name, **{name: _told(name, value) for name, value in row.fields.items()}}
+
+
+def _told(name: str, value: int) -> object:
+    return value.to_bytes(8, "little", signed=True).rstrip(b"\0").decode("ascii", "replace") if name == "symbol" else value

@@ -89,7 +89,7 @@ def trading(settings: Settings, symbol: str = "") -> Iterator[Market]:
     """The store (the partition of *symbol*) opened for trading by hand; says so when it was empty and got the example market."""
     from adapters import example, market
 
-    with market.trading(settings, symbol) as opened:
+    with market.trading(settings, symbol, opened_writer) as opened:
         if opened.began:
             click.echo(example.SAYS, err=True)
         yield opened

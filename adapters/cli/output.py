@@ -14,6 +14,7 @@ NO: Final = 1
 USAGE: Final = 2
 WORLD: Final = 3
 BUG: Final = 4
+ROUNDED_FROM: Final = 2**53  # where numbers of JSON are doubles, as in browsers and jq
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +57,21 @@ def answers(command: Callable[..., Answer]) -> Callable[..., int]:
 
 
 def write_json(fields: Mapping[str, object]) -> None:
-    """One object, one line. Decimals are strings, so that no reader rounds them; bytes are hex."""
+    """One object, one line. Decimals, and whole numbers from 2^53 on, are strings, so that no reader rounds them; bytes are hex."""
     import msgspec
 
-    click.echo(msgspec.json.encode(_hex(fields)).decode())
+    click.echo(msgspec.json.encode(_exact(fields)).decode())
 
 
-def _hex(value: object) -> object:
+def _exact(value: object) -> object:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):
-        return {str(key): _hex(inner) for key, inner in value.items()}
+        return {str(key): _exact(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_hex(inner) for inner in value]
+        return [_exact(inner) for inner in value]
+    if isinstance(value, int) and abs(value) >= ROUNDED_FROM:
+        return str(value)
     return value
 
 

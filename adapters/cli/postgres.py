@@ -80,20 +80,23 @@ def backup(server: str, folder: Path, *, follow: bool, forget: bool) -> Answer:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
-@click.argument("into", type=_FOLDER)
+@click.option("--into", type=_FOLDER, help="New folder for the server's files.  [default: DIR/restored-<time>]")
 @click.option("--to-time", metavar="T", default=None, help="As of this time: 2026-11-25T14:03:01.5 (UTC), or nanoseconds.")
 @answers
-def restore(folder: Path, into: Path, to_time: str | None) -> Answer:
-    """Restore a backup in DIR to the new folder INTO, and verify it.
+def restore(folder: Path, into: Path | None, to_time: str | None) -> Answer:
+    """Restore a backup in DIR to a new folder, and verify it.
 
-    As late as the log in DIR goes, or as of the time when blocks were committed. INTO is then the data directory of a PostgreSQL server.
+    As late as the log in DIR goes, or as of the time when blocks were committed. The folder is then the data directory of a server.
     Every partition is read from end to end: chain of hashes, events, state. Exit code 1 when it is not whole, or lacks what the copy
     promised.
     """
+    from datetime import UTC, datetime
+
     from eventstore import backup
 
+    into = (into or folder / f"restored-{datetime.now(UTC):%Y%m%dT%H%M%SZ}").absolute()
     try:
-        with backup.restored(folder, into.absolute(), _time(to_time)) as (server, promised):
+        with backup.restored(folder, into, _time(to_time)) as (server, promised):
             found, lacking = _verified(server, promised)
     except backup.BadBackup as wrong:
         raise click.UsageError(str(wrong)) from None

@@ -94,7 +94,7 @@ def diff(a: Path, b: Path) -> Answer:
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, resolve_path=True, path_type=Path))
 @click.option("--format", "form", type=click.Choice(["parquet", "arrow", "csv", "ndjson"]), default="parquet", show_default=True)
 @click.option("--from-seq", type=click.IntRange(1), default=1, show_default=True, help="First block.")
 @click.option("--to-seq", type=click.IntRange(1), default=None, help="Last block; all unless told.")
@@ -108,6 +108,8 @@ def export(file: Path, form: str, from_seq: int, to_seq: int | None, settings: S
     from adapters.wiring import reading
     from eventstore import archive
 
+    if file.exists() and not file.is_file():
+        raise click.UsageError(f"{file} is a device or a pipe: an export is written aside and put in its place as a whole; name a file")
     with reading(settings) as opened, block_progress("export") as show:
         total = (to_seq or opened.log.head(opened.number).seq) - from_seq + 1
         try:

@@ -46,6 +46,10 @@ def order(side: str, symbol: str, quantity: str, price: tuple[str, ...], account
     from commands.messages import NewOrder
 
     limit = "".join(price).removeprefix("@")
+    if price and not limit:
+        raise click.UsageError("a price is missing after @")
+    if side == "buy" and not limit and not terms["budget"]:
+        raise click.UsageError("a buy has a price, as in @ 12.50, or --budget: the most it may spend")
     expires_ns = times.to_ns(terms["expires"]) if terms["expires"] else 0
     with options.trading(settings, symbol) as market:
         listed = market.directory.instrument(symbol)

@@ -36,7 +36,7 @@ def list_instrument(symbol: str, settings: Settings, **terms: Any) -> Answer:
 
     with options.trading(settings, symbol) as market:
         happened = listing.list_instrument(market, settings.folder, symbol, **terms)
-        return views.outcome(market.directory, None, happened, {"symbol": symbol})
+        return views.outcome(market.directory, None, happened, {"symbol": symbol}, f"listed {symbol} against {terms['quote']}, open")
 
 
 @click.command()
@@ -57,7 +57,7 @@ def state(symbol: str, state: str, settings: Settings) -> Answer:
     with options.trading(settings, symbol) as market:
         listed = market.directory.instrument(symbol)
         asked = msgspec.convert({"instrument": listed.instrument, "state": state}, SetInstrumentState)
-        return views.outcome(market.directory, listed, market.send(asked), {"symbol": symbol})
+        return views.outcome(market.directory, listed, market.send(asked), {"symbol": symbol}, f"{symbol} is {state.replace('_', '-')}")
 
 
 @click.command("open")
@@ -79,7 +79,7 @@ def open_account(name: str, settings: Settings) -> Answer:
         happened = market.send(OpenAccount(account=number))
         if happened[0].kind == "AccountOpened":
             names.save(settings.folder, known)
-        return views.outcome(market.directory, None, happened, {"account": number, "name": name})
+        return views.outcome(market.directory, None, happened, {"account": number, "name": name}, f"opened account {number}, {name}")
 
 
 @click.command()
@@ -103,7 +103,8 @@ def deposit(name: str, amount: str, asset: str, settings: Settings) -> Answer:
         happened = market.send(Deposit(account=owner, asset=wanted.number, amount=to_minor(amount, wanted.scale)))
         available = happened[0].fields.get("available")
         facts = {"available": market.directory.money(wanted.number, available)[1]} if isinstance(available, int) else {}
-        return views.outcome(market.directory, None, happened, {"account": owner, "asset": asset, **facts})
+        said = f"{name} has {facts.get('available')} {asset} available"
+        return views.outcome(market.directory, None, happened, {"account": owner, "asset": asset, **facts}, said)
 
 
 COMMANDS = (list_instrument, state, open_account, deposit)

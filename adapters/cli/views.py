@@ -92,8 +92,10 @@ def balances(partition: Partition, directory: Directory, account: int) -> Answer
     )
 
 
-def outcome(directory: Directory, listed: Instrument | None, happened: list[Event], facts: Mapping[str, object]) -> Answer:
-    """What became of one command: its outcome and the consequences, in a sentence each."""
+def outcome(
+    directory: Directory, listed: Instrument | None, happened: list[Event], facts: Mapping[str, object], said: str | None = None
+) -> Answer:
+    """What became of one command: its outcome and the consequences, in a sentence each; or *said*, when it was done."""
     first = happened[0]
     ok = first.kind not in {"CommandRefused", "CommandRepeated"}
     fields = {
@@ -105,7 +107,7 @@ def outcome(directory: Directory, listed: Instrument | None, happened: list[Even
         "refusal": dict(first.fields) if not ok else None,
         "events": [{"index": event.index, "kind": event.kind, **event.fields} for event in happened],
     }
-    lines = [_sentence(directory, listed, event) for event in happened]
+    lines = [said] if ok and said else [_sentence(directory, listed, event) for event in happened]
     return Answer(fields, lines, ok=ok)
 
 

@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "wal_receiver_timeout": "10s",
     "max_slot_wal_keep_size": "4GB",  # a standby that is gone for good must not fill the disk
     "hot_standby_feedback": "on",  # long reads at the standby are not cancelled
+    "recovery_init_sync_method": "syncfs" if sys.platform == "linux" else "fsync",  # one flush, not a thousand, after a kill -9
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -196,10 +198,11 @@ class Postgres(Server):
 
     def _create(self) -> None:
         """A new, empty cluster, with checksums on its pages."""
-        options = ["--username=postgres", "--auth-local=peer", "--auth-host=scram-sha-256", "--data-checksums"]
+        options = ["--username=postgres", "--auth-local=peer", "--auth-host=scram-sha-256", "--data-checksums", "--no-sync"]
         self._run("initdb", f"--pgdata={self.data}", "--encoding=UTF8", "--locale=C", "--no-instructions", *options)
         with (self.data / "postgresql.conf").open("a") as found_out:  # what initdb found out about this machine stays
             found_out.write(f"include '{CONFIGURATION}'\n")
+        self._flush()
 
     def _copy(self) -> None:
         """A copy of the primary, taken while it serves."""
@@ -209,6 +212,12 @@ class Postgres(Server):
             "pg_basebackup", f"--pgdata={self.data}", f"--dbname={source}", f"--slot={self.name}", "--checkpoint=fast", "--no-password"
         )
         self._write(self.data / "standby.signal", "")
+        self._flush()
+
+    def _flush(self) -> None:
+        """Make a new data directory durable: one flush of its file system, not one for each of a thousand files (0.3 s instead of 3)."""
+        if process.run(["sync", "--file-system", self.data], DEVNULL):
+            os.sync()  # a system whose `sync` knows only everything
 
     def _configure(self) -> None:
         """Write the settings and who may come in."""

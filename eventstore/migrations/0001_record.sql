@@ -83,7 +83,7 @@ DECLARE
     leaf text := format('blocks_%s', partition);
 BEGIN
     IF to_regclass(leaf) IS NULL THEN
-        PERFORM pg_advisory_xact_lock(hashtext('outcry.claim'));
+        LOCK TABLE outcry.blocks IN SHARE UPDATE EXCLUSIVE MODE; -- one at a time; writers take a weaker lock and go on
         IF to_regclass(leaf) IS NULL THEN
             EXECUTE format('CREATE TABLE outcry.%I (LIKE outcry.blocks INCLUDING ALL)', leaf);
             EXECUTE format('ALTER TABLE outcry.blocks ATTACH PARTITION outcry.%I FOR VALUES IN (%s)', leaf, partition);

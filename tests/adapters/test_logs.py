@@ -9,10 +9,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from adapters import logs
 from adapters.logs import JsonLines, TextLines, without_secrets
 from tests.conftest import REPOSITORY
 
@@ -102,6 +104,43 @@ warnings.warn("old")
     assert (serving["level"], serving["worker"], serving["message"]) == ("INFO", "worker-1", "serving")
     assert (died["level"], died["message"]) == ("CRITICAL", "thread relay died: 'x'")
     assert "old" in warned["message"]
+
+
+def test_a_server_that_is_away_is_said_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client of Kafka says it twenty times a second."""
+    now_s = 100.0
+    monkeypatch.setattr(logs, "time", SimpleNamespace(monotonic=lambda: now_s))
+
+    def log(logger: logging.Logger) -> None:
+        nonlocal now_s
+        logger.handlers[0].addFilter(logs.Repeats())
+        for number in range(50):
+            logger.info("kafka: %s", f"refused (after {number}ms in state CONNECT)")
+        now_s += logs.REPEAT_S
+        logger.info("kafka: %s", "refused (after 0ms in state CONNECT)")
+
+    first, later = map(json.loads, logged(log))
+    assert ("repeated" in first, later["repeated"]) == (False, 49)
+
+
+def test_what_differs_is_said_at_once() -> None:
+    def log(logger: logging.Logger) -> None:
+        logger.handlers[0].addFilter(logs.Repeats())
+        for epoch in (1, 2):
+            logger.info("partition %d: taken over in %.3f s", 1, 0.02, extra={"epoch": epoch})
+            logger.info("partition %d: taken over in %.3f s", 2, 0.02, extra={"epoch": epoch})
+            logger.error("it broke")
+
+    assert len(logged(log)) == 6
+
+
+def test_what_was_said_is_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_TEXTS", 3)
+    repeats = logs.Repeats()
+    for number in range(10):
+        assert repeats.filter(logging.makeLogRecord({"msg": "topic %d", "args": (number,), "levelno": logging.INFO}))
+        assert not repeats.filter(logging.makeLogRecord({"msg": "topic %d", "args": (number,), "levelno": logging.INFO}))
+        assert len(repeats._said) <= 3
 
 
 SECRETS = [

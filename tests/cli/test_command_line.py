@@ -60,6 +60,14 @@ def test_without_a_record_reading_says_how_to_begin_one(outcry: Outcry, store: P
     assert not store.exists(), "reading makes nothing"
 
 
+@pytest.mark.parametrize("words", [(), ("feed",)])
+def test_without_a_command_the_commands_are_shown(outcry: Outcry, words: tuple[str, ...]) -> None:
+    told = outcry(*words)
+    assert (told.code, told.out) == (2, "")
+    assert told.err.startswith("Usage: outcry")
+    assert told.err.count("Usage:") == 1
+
+
 def test_an_unknown_command_or_option_is_wrong_use(outcry: Outcry) -> None:
     assert outcry("frobnicate").code == 2
     assert outcry("verify", "--frobnicate", "--json").json["exit"] == 2
@@ -125,13 +133,14 @@ def test_help_imports_nothing_heavy() -> None:
 def test_whoever_opens_a_long_record_for_writing_sees_how_far_it_is_read(
     outcry: Outcry, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without snapshots a writer begins with all of the record."""
+    """Without snapshots a writer begins with all of the record: of a feed, and of whoever trades by hand."""
     monkeypatch.setattr("adapters.cli.options.block_progress", partial(block_progress, quiet_s=1e-9))
     assert "open: " not in outcry("feed", "simulate", "--commands", 40_000).err, "there is nothing to read yet"
-    shutil.rmtree(store / "snapshots")
-    again = outcry("feed", "simulate", "--commands", 40_001, "--json")
-    assert again.json["commands"] == 1
-    assert "open: " in again.err
+    for line in (("feed", "simulate", "--commands", 40_001), ("open", "carol")):
+        shutil.rmtree(store / "snapshots")
+        again = outcry(*line, "--json")
+        assert again.json["events"]
+        assert "open: " in again.err
 
 
 def test_progress_goes_to_stderr_and_only_when_it_takes_long(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -52,6 +53,27 @@ def test_a_feed_refuses_a_store_of_something_else(market: Outcry) -> None:
     assert refused.code == 2
     assert "holds simulate 1, not simulate 99" in refused.err
     assert market("verify", "--json").json == before
+
+
+def test_a_difference_is_shown_in_words_where_there_are_words(market: Outcry, tmp_path: Path) -> None:
+    market("list", "BOLT", "--store", tmp_path / "mine")
+    assert "ACME" in market("diff", tmp_path / "store", tmp_path / "mine").out
+
+
+def test_an_export_replaces_no_device(market: Outcry, tmp_path: Path) -> None:
+    """It is written aside and renamed, which would make a file of the device."""
+    os.mkfifo(tmp_path / "pipe")
+    refused = market("export", tmp_path / "pipe", "--format", "csv")
+    assert refused.code == 2
+    assert "is a device or a pipe" in refused.err
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_an_export_through_a_link_is_where_the_link_leads(market: Outcry, tmp_path: Path) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    written = market("export", tmp_path / "link.csv", "--format", "csv", "--json").json
+    assert written["path"] == str(tmp_path / "real.csv")
+    assert (tmp_path / "link.csv").is_symlink()
 
 
 def test_a_feed_refuses_a_store_in_which_clients_traded(outcry: Outcry) -> None:

@@ -131,3 +131,36 @@ def test_without_its_names_a_store_still_answers_by_number(outcry: Outcry, store
     assert outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", 1).code == 0
     assert outcry("balance", 1, "--json").json["balances"][0]["asset"] == "asset 1"
     assert outcry("balance", "alice").code == 2
+
+
+def test_json_has_order_numbers_that_no_reader_rounds(outcry: Outcry) -> None:
+    """Readers that take numbers for doubles round from 2^53 on: the order could not be cancelled by the number they show."""
+    entered = outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice", "--json").json
+    assert int(entered["order"]) > 2**53
+    assert isinstance(entered["order"], str)
+    assert outcry("cancel", entered["order"], "--account", "alice").code == 0
+
+
+@pytest.mark.parametrize(
+    ("terms", "right"),
+    [
+        (("1", "@", "99999999"), "NewOrder.price_ticks is 9999999900: it must be 0 to 2147483647"),
+        (("1", "@"), "a price is missing after @"),
+        (("1",), "a buy has a price, as in @ 12.50, or --budget"),
+    ],
+)
+def test_an_order_that_cannot_be_meant_is_not_put_on_record(outcry: Outcry, terms: tuple[str, ...], right: str) -> None:
+    outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice")
+    before = outcry("verify", "--json").json
+    refused = outcry("order", "buy", "ACME", *terms, "--account", "alice")
+    assert refused.code == 2
+    assert right in refused.err
+    assert outcry("verify", "--json").json == before
+
+
+def test_setting_up_is_answered_in_words(outcry: Outcry) -> None:
+    assert outcry("list", "BOLT").out == "listed BOLT against USD, open\n"
+    assert outcry("open", "carol").out == "opened account 3, carol\n"
+    assert outcry("deposit", "carol", "1000.00", "USD").out == "carol has 1000.00 USD available\n"
+    assert outcry("state", "BOLT", "pre_open").code == 1
+    assert outcry("state", "BOLT", "halted").out == "BOLT is halted\n"

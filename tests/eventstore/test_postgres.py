@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
@@ -121,6 +122,28 @@ def test_each_partition_has_a_table_of_its_own(log: PostgresLog, database: Datab
             " WHERE relnamespace = 'outcry'::regnamespace AND relkind = 'r' AND attname = 'payload' ORDER BY relname"
         ).fetchall()
     assert found == [("blocks_1", "e"), ("blocks_7", "e")]
+
+
+def test_of_first_claims_at_once_one_makes_the_table(log: PostgresLog) -> None:
+    """The others find it; each raises the epoch."""
+    for partition in range(1, 6):
+        with ThreadPoolExecutor(8) as eight:
+            claimed = list(eight.map(log.claim, [partition] * 8))
+        assert sorted(head.epoch for head in claimed) == list(range(1, 9))
+
+
+def test_two_writers_of_one_log_do_not_wait_for_each_other(log: PostgresLog, database: Database) -> None:
+    """Whatever holds up a commit of one partition."""
+    held, free = block_after(log.claim(1)), block_after(log.claim(2))
+    with database.stack.postgres.superuser(database.name) as superuser, ThreadPoolExecutor(1) as one:
+        superuser.execute("BEGIN; SELECT FROM outcry.head WHERE part = 1 FOR UPDATE")
+        waiting = one.submit(log.append, held)
+        log.append(free)
+        assert log.head(2) == after(free)
+        assert not waiting.done()
+        superuser.execute("ROLLBACK")
+        waiting.result(30)
+    assert list(log.read(1)) == [held]
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_copy_leads_back_to_the_moment_it_was_finished(stack: Stack, trading: 
         trading.block()
     outcry(stack, "backup", folder / "backup")
     trading.block()
-    answer = outcry(stack, "restore", folder / "backup", folder / "restored")
+    answer = outcry(stack, "restore", folder / "backup", "--into", folder / "restored")
     assert state_of(answer) == (4, trading.states[3])
 
     # And a copy that lacks what it promised is told: files of two backups were mixed, say, each with a whole chain.
@@ -134,7 +134,7 @@ def test_a_copy_leads_back_to_the_moment_it_was_finished(stack: Stack, trading: 
     promised = json.loads(record.read_text())
     promised["chains"]["1"]["hash"] = "00" * 32
     record.write_text(json.dumps(promised))
-    answer = outcry(stack, "restore", folder / "backup", folder / "other", exit_code=1)
+    answer = outcry(stack, "restore", folder / "backup", "--into", folder / "other", exit_code=1)
     assert answer["missing"] == [f"partition 1: block 4 with hash {'00' * 32}"]
 
 
@@ -149,11 +149,11 @@ def test_with_the_log_after_it_it_leads_to_any_moment(stack: Stack, trading: Tra
         trading.block()
         last = trading.block()
         wait_received(stack)
-    then = outcry(stack, "restore", folder / "backup", folder / "then", "--to-time", moment)
+    then = outcry(stack, "restore", folder / "backup", "--into", folder / "then", "--to-time", moment)
     assert state_of(then) == (3, trading.states[2])
-    end = outcry(stack, "restore", folder / "backup", folder / "end")
+    end = outcry(stack, "restore", folder / "backup", "--into", folder / "end")
     assert state_of(end) == (last.seq, trading.states[-1])
-    too_late = outcry(stack, "restore", folder / "backup", folder / "late", "--to-time", "2999-01-01T00:00:00", exit_code=2)
+    too_late = outcry(stack, "restore", folder / "backup", "--into", folder / "late", "--to-time", "2999-01-01T00:00:00", exit_code=2)
     assert "the log that was received ends before 2999-01-01 00:00:00+00:00; right would be an earlier time, or none" in too_late["error"]
     assert outcry(stack, "backup", folder / "backup", "--forget") == {"forgotten": "outcry_backup"}
 
@@ -172,7 +172,7 @@ def test_a_restored_server_is_one_that_can_be_traded_on(stack: Stack, trading: T
     """The folder takes the place of the one that was lost."""
     trading.block()
     outcry(stack, "backup", folder / "backup")
-    outcry(stack, "restore", folder / "backup", folder / "restored")
+    outcry(stack, "restore", folder / "backup", "--into", folder / "restored")
     stack.down()
     stack.postgres.data.rename(folder / "lost")
     (folder / "restored").rename(stack.postgres.data)
@@ -185,16 +185,16 @@ def test_a_restored_server_is_one_that_can_be_traded_on(stack: Stack, trading: T
 def test_what_cannot_be_restored_is_said_and_nothing_is_made(tmp_path: Path) -> None:
     """Nothing there, a time before the first copy, a folder that is in use."""
     (tmp_path / "empty").mkdir()
-    nothing = outcry(None, "restore", tmp_path / "empty", tmp_path / "restored", exit_code=2)
+    nothing = outcry(None, "restore", tmp_path / "empty", "--into", tmp_path / "restored", exit_code=2)
     assert nothing["error"].startswith(f"no backup in {tmp_path}/empty; make one with `outcry backup {tmp_path}/empty`")
     copy = tmp_path / "backup" / "base" / "20261125T140301Z"
     copy.mkdir(parents=True)
     promised = backup.Copied(datetime(2026, 11, 25, 14, 3, 2, tzinfo=UTC), "cluster", "outcry", {})
     (copy / "record.json").write_bytes(msgspec.json.encode(promised))
-    early = outcry(None, "restore", tmp_path / "backup", tmp_path / "restored", "--to-time", "2026-11-25T14:03:01.5", exit_code=2)
+    early = outcry(None, "restore", tmp_path / "backup", "--into", tmp_path / "restored", "--to-time", "2026-11-25T14:03:01.5", exit_code=2)
     assert "2026-11-25 14:03:01.500000+00:00 is before the first backup in" in early["error"]
     assert "was finished; right would be 2026-11-25T14:03:02+00:00 or later" in early["error"]
-    there = outcry(None, "restore", tmp_path / "backup", tmp_path / "empty", exit_code=2)
+    there = outcry(None, "restore", tmp_path / "backup", "--into", tmp_path / "empty", exit_code=2)
     assert f"{tmp_path}/empty is there already; right would be a folder that is not" in there["error"]
     assert not (tmp_path / "restored").exists()
 

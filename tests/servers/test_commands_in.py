@@ -17,7 +17,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from adapters.kafka_client import CommandsTopic, Outcomes
+from adapters.kafka_client import CommandsTopic, Outcomes, Unsent
 from adapters.kafka_inbox import LATER, BadPosition, CommandsInbox
 from adapters.stack.stack import Stack
 from commands import batch
@@ -187,6 +187,20 @@ def test_a_partition_starts_when_its_writer_is_ready_and_again_from_the_record_a
     assert worker.of(1)[6:] == [9, 10, 11, 12]
 
 
+def test_nothing_comes_any_more_once_hold_has_returned(worker: Worker, client: CommandsTopic) -> None:
+    """A batch that came after would go to the next writer, which begins before it: those in between would be lost."""
+    send(client, 5_000)
+    with worker.running():
+        for start in range(0, 2_000, 100):
+            worker.inbox.start(1, start)
+            until(lambda start=start: worker.batches and worker.batches[-1][2] > start + 10)  # type: ignore[misc]
+            worker.inbox.hold(1)
+            held_at = len(worker.batches)
+            time.sleep(0.02)
+            assert len(worker.batches) == held_at
+            worker.batches.clear()
+
+
 def test_a_place_that_the_topic_does_not_have_holds_that_partition_and_no_other(worker: Worker, client: CommandsTopic) -> None:
     """Going on anywhere else would leave out commands, or take those of another topic, without anybody being told."""
     send(client, 5, partition=1)
@@ -204,6 +218,17 @@ def test_a_place_that_the_topic_does_not_have_holds_that_partition_and_no_other(
         until(lambda: beyond.failures and beyond.batches)
     assert "the topic holds 0 to 5: it is another topic, or it lost its end" in str(beyond.failures[0])
     assert (beyond.of(1), beyond.of(2)) == ([5], [])
+
+
+def test_a_client_who_gave_up_on_silent_brokers_sends_nothing_behind_what_may_be_lost() -> None:
+    """Sequences rise: had the second batch got through without the first, the first would be refused when it is sent again."""
+    client = CommandsTopic("127.0.0.1:9", patience_s=0.3)
+    client.send(1, batch.encode(order(1)))
+    with pytest.raises(Unsent, match=r"kafka at 127\.0\.0\.1:9: no answer for 0\.3 s; what was not acknowledged may have arrived or not"):
+        client.flush()
+    with pytest.raises(Unsent):
+        client.send(1, batch.encode(order(2)))
+    client.close()
 
 
 @dataclass

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from adapters.drill.proxy import Cut, Proxy
 from eventstore.blocks import Block, after
 from eventstore.ports import Damaged, Fenced, OutcomeUnknown, StoreFailed
-from eventstore.postgres import PostgresLog
+from eventstore.postgres import PostgresLog, Session
 from tests.contracts.record import block_after
 from tests.servers.fixtures import Database
-from adapters.drill.proxy import Cut, Proxy
 
 LARGE_COMMANDS = 10_000  # a block of several packets
 PATIENCE_S = 0.3
@@ -48,10 +48,10 @@ class BlindRetry(PostgresLog):
     """Negative control: sends the block again and believes the answer, as the library's own recorders do."""
 
     def _settle(self, block: Block, cause: str) -> None:
-        self._connected()
-        self._add(block)
+        with self._session() as session:
+            self._add(session, block)
 
-    def _is_recorded(self, block: Block) -> bool:
+    def _is_recorded(self, session: Session, block: Block) -> bool:
         return False  # it does not look
 
 

@@ -15,7 +15,7 @@ from adapters.stack.postgres import Postgres
 from adapters.stack.stack import Stack
 from eventstore.blocks import Block, after, seal
 from eventstore.ports import Damaged, StoreFailed
-from eventstore.postgres import PostgresLog
+from eventstore.postgres import PostgresLog, Session
 from tests.contracts.record import block_after
 from tests.eventstore.flow import busy_rows
 
@@ -129,7 +129,7 @@ def test_an_acknowledged_block_survives_the_loss_of_the_primary(own_stack: OwnSt
 class Hasty(PostgresLog):
     """Negative control: takes a block that it can see for one that the standby has."""
 
-    def _wait_for_standby(self, block: Block) -> None:
+    def _wait_for_standby(self, session: Session, block: Block) -> None:
         pass
 
 

@@ -200,6 +200,21 @@ def test_the_topic_of_another_cluster_is_refused(topic: BlocksTopic) -> None:
     assert "is of cluster" in str(compare(log, theirs, PARTITION).difference)
 
 
+def test_a_topic_that_lost_what_it_had_acknowledged_is_noticed(topic: BlocksTopic, topic_prefix: str) -> None:
+    """As brokers do whose power was cut: going on would leave a gap in the topic that nothing fills."""
+    log = MemoryLog()
+    grow(log, 20)
+    with relaying(log, topic) as running:
+        admin = AdminClient({"bootstrap.servers": topic.bootstrap})
+        for done in admin.delete_topics([topic.name]).values():
+            done.result(20)
+        until(lambda: topic.name not in admin.list_topics(timeout=10).topics)
+        topics.create(topic.bootstrap, topics.wanted(1, 1, topic_prefix))
+        until(lambda: running.failure or running.offer(grow(log, 1)[0]))  # type: ignore[func-returns-value]
+    assert isinstance(running.failure, Disagree)
+    assert "it lost what it had acknowledged" in str(running.failure)
+
+
 def test_a_stranger_in_the_topic_is_damage(topic: BlocksTopic) -> None:
     from confluent_kafka import Producer
 
