@@ -7,7 +7,7 @@ from decimal import Decimal
 from adapters.decimals import from_minor
 from adapters.names import Asset, BadName, Names
 from domain.partition import Partition
-from domain.queries import Instrument, instruments
+from domain.queries import Instrument, highest_account, instruments
 
 
 class Directory:
@@ -15,6 +15,7 @@ class Directory:
 
     def __init__(self, partition: Partition, names: Names) -> None:
         self.names = names
+        self.highest_account = highest_account(partition)
         self.instruments = {listed.symbol: listed for listed in instruments(partition)}
         self._assets: dict[int, tuple[str, int]] = {}
         for listed in self.instruments.values():

@@ -47,11 +47,11 @@ class Names(msgspec.Struct):
             raise BadName(f"no asset {name!r}; there {'are ' + ', '.join(sorted(self.assets)) if self.assets else 'are none with a name'}")
         return self.assets[name]
 
-    def new_account(self, name: str) -> int:
-        """A number for *name*: the one it has, else the next. Raises BadName for a name that could be taken for a number."""
+    def new_account(self, name: str, highest: int = 0) -> int:
+        """A number for *name*: the one it has, else the next, beyond *highest* too. Raises BadName for what could be taken for a number."""
         if not name.strip() or name.isdecimal():
             raise BadName(f"{name!r} cannot name an account; right would be a word")
-        return self.accounts.setdefault(name, max(self.accounts.values(), default=0) + 1)
+        return self.accounts.setdefault(name, max([highest, *self.accounts.values()]) + 1)
 
     def account_name(self, number: int) -> str:
         """What account *number* is called: its name, else its number."""

@@ -21,6 +21,7 @@ from eventstore.blocks import Block, Head
 from eventstore.errors import Fenced, OutcomeUnknown, StoreFailed
 from eventstore.kafka import BlocksTopic
 from eventstore.ports import BlockLog
+from eventstore.publisher import producer
 from eventstore.relay import Relay
 
 RETRY_S: Final = 0.25
@@ -54,6 +55,7 @@ class Seat:
         self.broken: BaseException | None = None
         self._ownership, self._record, self._topic, self._metrics = ownership, log, topic, metrics
         self._relay: Relay | None = None
+        self._producer = producer(topic.bootstrap)  # of the next relay, so that it need not wait for one
         self._given = False
         self._not_before_s = self._next_follow_s = 0.0
         self._trouble = ""
@@ -161,7 +163,7 @@ class Seat:
     def _take_over(self, inbox: Inbox) -> None:
         asked_s = time.monotonic()
         writer = self._ownership.take_over(self._committed)
-        self._relay = Relay(self._record, self._topic, self.partition)
+        self._relay, self._producer = Relay(self._record, self._topic, self.partition, self._producer), producer(self._topic.bootstrap)
         inbox.start(self.partition, writer.positions.get(self.source, 0))
         took_s = time.monotonic() - asked_s
         self._trouble = ""

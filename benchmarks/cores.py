@@ -6,10 +6,13 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+Roots = Callable[[], Sequence[tuple[str, int]]]
+"""Name and number of processes; a name may come more than once."""
 
 PROC: Final = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -25,13 +28,17 @@ class Cores:
         self._seconds = 0.0
 
     @contextmanager
-    def during(self, roots: Mapping[str, int]) -> Iterator[None]:
-        """Count; *roots*: name -> process, each with its descendants. Threads of ours must live until the end of it to be told apart."""
-        before, began = _read(roots), time.perf_counter()
+    def during(self, roots: Roots) -> Iterator[None]:
+        """Count; *roots*: processes by name, each with its descendants, asked at both ends. Who ends in between is not told apart."""
+        before, began = _read(roots()), time.perf_counter()
         yield
         self._seconds += time.perf_counter() - began
-        for name, seconds in _read(roots).items():
+        for name, seconds in _read(roots()).items():
             self._used[name] += seconds - before.get(name, 0.0)
+
+    def cpu_s(self, name: str) -> float:
+        """CPU seconds that *name* used."""
+        return self._used.get(name, 0.0)
 
     def shares(self) -> dict[str, float]:
         """Cores in use on average: by this process and each of its named threads, by servers and workers, by everything else."""
@@ -42,7 +49,7 @@ class Cores:
         return shares | {"everything else": round(max(self._used[_ALL] - known, 0.0) / self._seconds, 2)}
 
 
-def _read(roots: Mapping[str, int]) -> dict[str, float]:
+def _read(roots: Sequence[tuple[str, int]]) -> dict[str, float]:
     """CPU seconds so far, by name; nothing where there is no /proc."""
     if not (PROC / "stat").exists():
         return {}
@@ -58,9 +65,9 @@ def _read(roots: Mapping[str, int]) -> dict[str, float]:
         if folder.name.isdigit() and (fields := _fields(folder / "stat")):
             found[int(folder.name)] = fields
             children.setdefault(int(fields[1]), []).append([folder.name, *fields])
-    for name, pid in roots.items():
+    for name, pid in roots:
         if pid in found:
-            used[name] = _seconds(found[pid][11:15]) + _below(pid, children)
+            used[name] = used.get(name, 0.0) + _seconds(found[pid][11:15]) + _below(pid, children)
     return used
 
 

@@ -24,7 +24,7 @@ from benchmarks.flows import Flow
 from benchmarks.market import NUMBER
 from benchmarks.servers import begun, servers
 from benchmarks.stack import DURABILITY, serving
-from benchmarks.traffic import Traffic, check, paced
+from benchmarks.traffic import GREETING_BLOCKS, Traffic, check, paced
 from benchmarks.workers import Place, Worker, place
 from domain.verbs import COMMAND_BYTES
 from eventstore.postgres import PostgresLog
@@ -35,7 +35,7 @@ KILLS: Final = 20
 HANDOVERS: Final = 5
 CALM_S: Final = (0.3, 1.5)
 LONGEST_S: Final = 600.0
-QUIET_AFTER_S: Final = 1.0
+BEFORE_S: Final = 0.1  # the last answers before it was asked to hand over
 
 
 def run(
@@ -50,7 +50,7 @@ def run(
     cores = Cores()
     with servers(stack) as on, begun(on, flow, snapshots=True) as market, place(market, on) as where:
         serving(where, market.seq[NUMBER])
-        with closing(Traffic(where)) as traffic, _Sender(traffic, orders, per_s) as sender, cores.during(where.pids()):
+        with closing(Traffic(where)) as traffic, _Sender(traffic, orders, per_s) as sender, cores.during(where.processes):
             for done, how in enumerate(ways):
                 where.start()
                 owner = _settled(where)
@@ -61,7 +61,7 @@ def run(
             told = traffic.finish()
         with closing(PostgresLog(where.dsn)) as log:
             check(log, market.seq[NUMBER], max(told), told)
-            counted = report.tally_of(block.rows() for block in log.read(NUMBER, market.seq[NUMBER]))
+            counted = report.tally_of(block.rows() for block in log.read(NUMBER, market.seq[NUMBER] + GREETING_BLOCKS))
         took, says = max(traffic.answered) - traffic.sent[0], on.says()
     killed, handed = silent[signal.SIGKILL], silent[signal.SIGTERM]
     return report.report(
@@ -137,9 +137,10 @@ def _silence(where: Place, traffic: Traffic, owner: Worker, how: signal.Signals)
         where.wait(lambda: any(traffic.answered[first:]), "an answer after the kill")
         answered = [at for sent, at in zip(traffic.sent[first:], traffic.answered[first:], strict=False) if at and sent >= gone]
         return min(answered) - asked
-    where.wait(lambda: owner.process.poll() is not None, "the old owner has ended")
-    time.sleep(QUIET_AFTER_S)
-    answered = sorted({at for at in traffic.answered if at >= asked - QUIET_AFTER_S})
+    where.wait(lambda: owner.process.poll() is not None and where.owner(NUMBER) is not None, "another worker owns the partition")
+    first = len(traffic.sent)
+    where.wait(lambda: any(traffic.answered[first:]), "an answer after the handover")
+    answered = sorted({at for at in traffic.answered if at >= asked - BEFORE_S})
     return max(later - earlier for earlier, later in pairwise(answered))
 
 

@@ -27,7 +27,7 @@ from benchmarks.flows import Flow
 from benchmarks.market import NUMBER
 from benchmarks.servers import Begun, Servers, begun, servers
 from benchmarks.stack import DURABILITY, burst, serving
-from benchmarks.traffic import GATHER_S, Traffic, check, paced
+from benchmarks.traffic import GATHER_S, GREETING_BLOCKS, Traffic, check, paced
 from benchmarks.workers import Place, place
 from commands.ports import Committed
 from domain.verbs import COMMAND_BYTES
@@ -62,11 +62,11 @@ def run(
                 with place(market, on) as where:
                     serving(where, market.seq[NUMBER])
                     began, answers = _through_kafka(where, rows, per_s, market, cores)
-                    blocks = _blocks(where.dsn, market)
+                    blocks = _blocks(where.dsn, market.seq[NUMBER] + GREETING_BLOCKS)
             else:
                 with market.record() as dsn:
                     began, answers = _in_process(dsn, rows, per_s, market, cores, on)
-                    blocks = _blocks(dsn, market)
+                    blocks = _blocks(dsn, market.seq[NUMBER])
             percentiles.append(_percentiles(began, answers, per_s))
             seconds.append(answers[-1][1] - began)
             show((number + 1) / runs)
@@ -106,7 +106,7 @@ def _capacity(flow: Flow, on: Servers, market: Begun, through: str) -> float:
 def _in_process(dsn: str, rows: bytes, rate: float, market: Begun, cores: Cores, on: Servers) -> tuple[float, Answers]:
     answers: Answers = []
     sent = 0
-    with closing(PostgresLog(dsn)) as log, market.writer(log) as writer, cores.during(on.pids()):
+    with closing(PostgresLog(dsn)) as log, market.writer(log) as writer, cores.during(on.processes):
 
         def send(batch: bytes) -> None:
             nonlocal sent
@@ -128,7 +128,7 @@ def _in_process(dsn: str, rows: bytes, rate: float, market: Begun, cores: Cores,
 
 def _through_kafka(where: Place, rows: bytes, rate: float, market: Begun, cores: Cores) -> tuple[float, Answers]:
     until: list[int] = []
-    with closing(Traffic(where)) as traffic, cores.during(where.pids()):
+    with closing(Traffic(where)) as traffic, cores.during(where.processes):
 
         def send(batch: bytes) -> None:
             until.append((until[-1] if until else 0) + len(batch) // COMMAND_BYTES)
@@ -153,6 +153,6 @@ def _percentiles(began: float, answers: Answers, rate: float) -> dict[str, float
     return ms | {"max": histogram.get_max_value() / 1e3}
 
 
-def _blocks(dsn: str, market: Begun) -> list[Block]:
+def _blocks(dsn: str, after_seq: int) -> list[Block]:
     with closing(PostgresLog(dsn)) as log:
-        return list(log.read(NUMBER, market.seq[NUMBER]))
+        return list(log.read(NUMBER, after_seq))

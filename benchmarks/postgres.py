@@ -7,14 +7,14 @@ off, which is no durability, so that nobody mistakes one for the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 
 from adapters.cli.progress import Show
 from benchmarks import report
 from benchmarks.block import bytes_per_event
-from benchmarks.cores import Cores
+from benchmarks.cores import Cores, Roots
 from benchmarks.flows import Flow
 from benchmarks.market import NUMBER, execute
 from benchmarks.servers import Begun, begun, servers
@@ -36,7 +36,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
         cores = Cores()
         for number in range(runs):
             kernel.append(execute(market.partition(), batches))
-            taken, blocks = _path(market, wire, commits, cores, on.pids())
+            taken, blocks = _path(market, wire, commits, cores, on.processes)
             path.append(taken)
             if on.own:
                 on.set_fsync(on=False)
@@ -66,12 +66,12 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
 
 
 def _path(
-    market: Begun, wire: Sequence[bytes], commits: list[float], cores: Cores | None = None, pids: Mapping[str, int] = {}
+    market: Begun, wire: Sequence[bytes], commits: list[float], cores: Cores | None = None, processes: Roots = list
 ) -> tuple[float, list[Block]]:
     """Seconds until all of *wire* is decoded, executed, committed and acknowledged, and the blocks; commits: seconds of each."""
     with market.record() as dsn, closing(PostgresLog(dsn, i_know_this_loses_data=cores is None)) as log:
         writer = market.writer(log, on_commit=lambda _block, _events, took_s: commits.append(took_s))
-        with writer, cores.during(pids) if cores else nullcontext():
+        with writer, cores.during(processes) if cores else nullcontext():
             began = time.perf_counter()
             writer.write_all(door.decode(each).rows for each in wire)
             taken = time.perf_counter() - began

@@ -72,7 +72,7 @@ def _alone(log: PostgresLog, topic: BlocksTopic, cores: Cores, on: Servers) -> f
     """Seconds from the start of a relay that finds an empty topic until the brokers have every block of the record."""
     end = log.head(NUMBER).seq
     began = time.perf_counter()
-    with closing(_Closing(Relay(log, topic, NUMBER))) as relay, cores.during(on.pids()):
+    with closing(_Closing(Relay(log, topic, NUMBER))) as relay, cores.during(on.processes):
         relay.wait(end)
         return time.perf_counter() - began
 
@@ -83,7 +83,7 @@ def _beside_the_writer(
     """Seconds until the writer, and until the relay, had done *batches*; how many blocks the brokers lacked when the writer had."""
     with closing(_Closing(Relay(log, topic, NUMBER))) as relay:
         relay.wait(market.seq[NUMBER])
-        with market.writer(log, on_commit=lambda block, _events, _took_s: relay.relay.offer(block)) as writer, cores.during(on.pids()):
+        with market.writer(log, on_commit=lambda block, _events, _took_s: relay.relay.offer(block)) as writer, cores.during(on.processes):
             began = time.perf_counter()
             writer.write_all(batches)
             wrote, lag = time.perf_counter() - began, relay.relay.lag

@@ -63,6 +63,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None, events:
         counted,
         durability=DURABILITY.format(market.durability),
         process_start_to_first_answer_s=round(statistics.median(seconds), 3),
+        worker_cpu_s=round(cores.cpu_s("workers") / runs, 3),
         slowest_s=round(max(seconds), 3),
         phases={name: round(statistics.median(each[name] for each in phases), 3) for name in PHASES.values()},
         events_after_snapshot=counted.events,
@@ -85,9 +86,9 @@ def _prepare(flow: Flow, where: Place, events: int) -> tuple[int, int]:
 
 def _restart(where: Place, sequence: int, cores: Cores) -> tuple[float, dict[str, float]]:
     """Seconds until command *sequence* is answered by a worker that starts now, and until each of PHASES. It is killed afterwards."""
-    with closing(Traffic(where)) as traffic:
+    with closing(Traffic(where, warm=False)) as traffic:
         traffic.send(to_row(TickClock(session=SESSION, sequence=sequence)))
-        with cores.during(where.on.pids()):
+        with cores.during(where.processes):
             began, began_ns = time.perf_counter(), time.time_ns()
             worker = where.start()
             where.wait(lambda: traffic.answered[0] > 0, "an answer")

@@ -95,9 +95,9 @@ class Servers:
             "folder": f"{'of this run' if self.own else self.stack.folder}, on {filesystem(self.stack.folder)}",
         }
 
-    def pids(self) -> dict[str, int]:
-        """Name -> process."""
-        return {name: server.pid for name, server in self.stack.servers.items() if server.pid}
+    def processes(self) -> list[tuple[str, int]]:
+        """Name and number of each server."""
+        return [(name, server.pid) for name, server in self.stack.servers.items() if server.pid]
 
 
 @contextmanager

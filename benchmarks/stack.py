@@ -18,7 +18,7 @@ from benchmarks.cores import Cores
 from benchmarks.flows import Flow
 from benchmarks.market import NUMBER, execute
 from benchmarks.servers import begun, servers
-from benchmarks.traffic import Traffic, check
+from benchmarks.traffic import GREETING_BLOCKS, Traffic, check
 from benchmarks.workers import Place, place
 from eventstore.blocks import Block
 from eventstore.postgres import PostgresLog
@@ -39,7 +39,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
             with place(market, on) as where:
                 round_.append(burst(where, batches, market.seq[NUMBER], cores))
                 with closing(PostgresLog(where.dsn)) as log:
-                    blocks = list(log.read(NUMBER, market.seq[NUMBER]))
+                    blocks = list(log.read(NUMBER, market.seq[NUMBER] + GREETING_BLOCKS))
             show((number + 1) / runs)
         says = on.says()
     counted = report.tally_of(block.rows() for block in blocks)
@@ -61,7 +61,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
 def burst(where: Place, batches: Sequence[bytes], begun_seq: int, cores: Cores) -> float:
     """Seconds from the first of *batches* sent to the last acknowledged, by a worker that is started here; then the oracle has a look."""
     serving(where, begun_seq)
-    with closing(Traffic(where)) as traffic, cores.during(where.pids()):
+    with closing(Traffic(where)) as traffic, cores.during(where.processes):
         began = time.perf_counter()
         for batch in batches:
             traffic.send(batch)

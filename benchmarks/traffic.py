@@ -15,6 +15,8 @@ from benchmarks.flows import SESSION
 from benchmarks.market import NUMBER
 from benchmarks.workers import Place
 from commands import batch as door
+from commands.codec import to_row
+from commands.messages import TickClock
 from commands.outcomes import Outcome, outcome_rows
 from domain import verbs as v
 from domain.columns import MAX_BATCH_COMMANDS
@@ -23,20 +25,29 @@ from eventstore.ports import BlockLog
 
 GATHER_S: Final = 0.001  # a door hands on at once what came within this time
 PATIENCE_S: Final = 120.0
+GREETING: Final = SESSION + 1
+GREETING_BLOCKS: Final = 1
 
 
 class Traffic:
     """Sends batches to partition NUMBER of *place*. The last command of a batch stands for it: a batch is committed in one block.
 
+    warm  whether a worker serves already: then a first command has gone all the way round before anything else, as it has for a client
+          who has been there for a while (the first record of a new producer takes half a second)
+
     sent, answered  seconds of time.perf_counter, by the number of the batch; 0.0: not yet
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, warm: bool = True) -> None:
         self._commands = CommandsTopic(place.on.stack.kafka_bootstrap, prefix=place.prefix)
         self._outcomes = Outcomes(place.topic, NUMBER)
         self._futures: list[Future[Outcome]] = []
         self.sent: list[float] = []
         self.answered: list[float] = []
+        if warm:
+            there = self._outcomes.expect(session=GREETING, sequence=1)
+            self._commands.send(NUMBER, door.encode(to_row(TickClock(session=GREETING, sequence=1, received_ns=1))))
+            there.result(PATIENCE_S)
 
     def send(self, rows: bytes) -> None:
         """Send *rows* as one batch, which is encoded here as a client has to."""

@@ -107,9 +107,9 @@ class Place:
                 raise TimeoutError(f"after {READY_S:.0f} s still not: {what}; {'; '.join(_last_line(each.log) for each in self.workers)}")
             time.sleep(LOOK_S)
 
-    def pids(self) -> dict[str, int]:
-        """Name -> process, of servers and workers that live."""
-        return self.on.pids() | {each.name: each.process.pid for each in self.workers if each.process.poll() is None}
+    def processes(self) -> list[tuple[str, int]]:
+        """Name and number of each server, and of the workers that live."""
+        return [*self.on.processes(), *(("workers", each.process.pid) for each in self.workers if each.process.poll() is None)]
 
 
 @contextmanager

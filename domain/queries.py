@@ -230,6 +230,11 @@ def account(partition: Partition, number: int) -> Account | None:
     return Account(number, a[row + STATUS], a[row + GROUP], a[row + OPEN_ORDERS]) if a[row + STATUS] != 0 else None
 
 
+def highest_account(partition: Partition) -> int:
+    """The highest number that an account was opened with; 0 when there is none but the venue's."""
+    return partition.state.counters[ACCOUNT_TOP]
+
+
 def last_sequence(partition: Partition, session: int) -> int:
     """Last sequence of a session, 0 when it has none: where a client resumes."""
     return session_last_sequence(partition.state, session)

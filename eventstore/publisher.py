@@ -20,6 +20,25 @@ class Broken(Exception):
     """A record was given up, so none after it may follow. Read the tail of the topic and begin anew."""
 
 
+def producer(bootstrap: str) -> Producer:
+    """What a Publisher sends with. Make it before it is needed: the first record of a new one takes half a second, and a few ms later on.
+
+    (librdkafka asks for its number before it is connected, and again only after 500 ms.)
+    """
+    return Producer(
+        client_config(bootstrap)
+        | {
+            "enable.idempotence": True,
+            "enable.gapless.guarantee": True,  # after a record that failed no other gets through
+            "acks": "all",
+            "message.timeout.ms": 0,
+            "linger.ms": 0,
+            "message.max.bytes": MAX_RECORD_BYTES - 4_096,  # the brokers count what is around the record too
+            "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
+        }
+    )
+
+
 class Publisher:
     """Sends blocks in order and each once, as long as it lives: idempotent, acknowledged by all replicas in sync, repeated without end.
 
@@ -27,25 +46,14 @@ class Publisher:
     there or not.
     """
 
-    def __init__(self, topic: BlocksTopic, after_seq: int) -> None:
-        """The next block sent is the one after *after_seq*."""
+    def __init__(self, topic: BlocksTopic, after_seq: int, made: Producer | None = None) -> None:
+        """The next block sent is the one after *after_seq*. made: by `producer`, and used up; else it makes one."""
         self._topic = topic
         self._failed: Exception | None = None
         self._offset = -1  # of the last record acknowledged
         self._bytes = 0
         self.sent = self.acknowledged = after_seq
-        self._producer = Producer(
-            client_config(topic.bootstrap)
-            | {
-                "enable.idempotence": True,
-                "enable.gapless.guarantee": True,  # after a record that failed no other gets through
-                "acks": "all",
-                "message.timeout.ms": 0,
-                "linger.ms": 0,
-                "message.max.bytes": MAX_RECORD_BYTES - 4_096,  # the brokers count what is around the record too
-                "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
-            }
-        )
+        self._producer = made or producer(topic.bootstrap)
 
     @property
     def is_full(self) -> bool:

@@ -37,6 +37,7 @@ from eventsourcing.utils import get_topic
 from eventstore.blocks import Block, digest
 from eventstore.consumers import ConsumerRecorder
 from eventstore.notifications import ChainRecorder, in_the_words_of_the_library
+from eventstore.ports import BlockLog
 from eventstore.sqlite import SqliteLog
 
 
@@ -136,14 +137,15 @@ class BlockMapper(Mapper[UUID]):
 class Factory(InfrastructureFactory[ConsumerRecorder]):
     """Makes the recorders of an application from its environment.
 
-    OUTCRY_RECORD     SQLite file of a market's record, which is only read: for an Application
+    OUTCRY_RECORD     SQLite file of a market's record, which is only read, or connection string of its database: for an Application
     OUTCRY_PARTITION  which partition of it; 1 when not given
-    OUTCRY_CONSUMER   SQLite file of an application's own events and positions: for a process application or an event-sourced projection
+    OUTCRY_CONSUMER   file, or database of its own, for an application's own events and positions: for a process application or an
+                      event-sourced projection
     """
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
-        self._logs: list[SqliteLog] = []
+        self._logs: list[BlockLog] = []
 
     def application_recorder(self) -> PartitionRecorder:
         """Follows the market's record."""
@@ -173,10 +175,20 @@ class Factory(InfrastructureFactory[ConsumerRecorder]):
         while self._logs:
             self._logs.pop().close()
 
-    def _log(self, key: str, *, read_only: bool) -> SqliteLog:
-        path = self.env.get(key)
-        if not path:
-            raise OSError(f"{' or '.join(self.env.create_keys(key))} is not in the environment; it names a SQLite file")
+    def _log(self, key: str, *, read_only: bool) -> BlockLog:
+        place = self.env.get(key)
+        if not place:
+            keys = " or ".join(self.env.create_keys(key))
+            raise OSError(f"{keys} is not in the environment; it names a SQLite file, or is a connection string of libpq")
         with in_the_words_of_the_library():
-            self._logs.append(SqliteLog(path, read_only=read_only))
+            self._logs.append(_open(place, read_only=read_only))
         return self._logs[-1]
+
+
+def _open(place: str, *, read_only: bool) -> BlockLog:
+    """The record at *place*: a connection string begins with `postgresql://` or has `dbname=` in it, anything else is a file."""
+    if not place.startswith(("postgresql://", "postgres://")) and "dbname=" not in place:
+        return SqliteLog(place, read_only=read_only)
+    from eventstore.postgres import PostgresLog  # whoever reads a file needs no driver
+
+    return PostgresLog(place)

@@ -16,6 +16,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
+from confluent_kafka import Producer
+
 from eventstore import agreement
 from eventstore.blocks import Block
 from eventstore.errors import StoreFailed
@@ -40,12 +42,14 @@ class Relay:
     seq      the last block that the brokers have acknowledged
     """
 
-    def __init__(self, log: BlockLog, topic: BlocksTopic, partition: int) -> None:
+    def __init__(self, log: BlockLog, topic: BlocksTopic, partition: int, made: Producer | None = None) -> None:
+        """made: by publisher.producer some time before, so that the first block is there at once."""
         self._log, self._topic, self._partition = log, replace(topic, patience_s=min(topic.patience_s, PATIENCE_S)), partition
         self._offered: deque[Block] = deque()
         self._offered_bytes = 0
         self._newest = 0
         self._deadline_s: float | None = None
+        self._made = made
         self._changed = threading.Condition()
         self.seq = 0
         self.trouble = ""
@@ -96,7 +100,8 @@ class Relay:
         self.seq = agreement.place(self._log, self._topic, self._partition)
         with self._changed:
             self._newest = max(self._newest, self._log.head(self._partition).seq)
-        with closing(Publisher(self._topic, self.seq)) as publisher:
+        made, self._made = self._made, None
+        with closing(Publisher(self._topic, self.seq, made)) as publisher:
             sent_s = 0.0
             while not self._is_over():
                 for block in self._pending(publisher.sent):

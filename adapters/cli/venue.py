@@ -75,7 +75,7 @@ def open_account(name: str, settings: Settings) -> Answer:
 
     with options.trading(settings) as market:
         known = market.directory.names
-        number = known.new_account(name)
+        number = known.new_account(name, market.directory.highest_account)
         happened = market.send(OpenAccount(account=number))
         if happened[0].kind == "AccountOpened":
             names.save(settings.folder, known)

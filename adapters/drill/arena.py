@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -142,6 +142,10 @@ class Arena:
         worker.signal(signal.SIGKILL)
         self.workers.remove(worker)
 
+    def afterwards(self, act: Callable[[], object]) -> None:
+        """Have *act* done when the arena is left, so that the servers are again as they were."""
+        self._open.callback(act)
+
     def kill_workers(self) -> None:
         """All of them."""
         for each in list(self.workers):
@@ -176,7 +180,10 @@ class Arena:
             oracle.see_state([f"record: it cannot be read: {error}"])
             blocks, head = [], None
         oracle.see_record(blocks, head)
-        oracle.see_topic(published(self.bootstrap, PARTITION), self.cluster)
+        try:
+            oracle.see_topic(published(self.bootstrap, PARTITION), self.cluster)
+        except KafkaException as error:
+            oracle.see_state([f"topic: it cannot be read: {error}"])
         oracle.see_clients(intents.read(self.folder / "intents.jsonl"))
         oracle.see_state(witness.testify(self.record, blocks, PARTITION, oracle.money, market.TRADERS))
         return oracle.verdict

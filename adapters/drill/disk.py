@@ -17,7 +17,6 @@ FREEZE: Final = 0xC0045877  # FIFREEZE
 THAW: Final = 0xC0045878  # FITHAW
 SHUTDOWN: Final = 0x8004587D  # EXT4_IOC_SHUTDOWN
 NOTHING_MORE: Final = struct.pack("I", 2)  # of it: not even the journal is written out
-RESERVED: Final = 2 * 2**20
 UNMOUNTS_WITHIN_S: Final = 15.0
 RETRY_S: Final = 0.1
 
@@ -42,11 +41,11 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no room."""
-        with self._ballast.open("ab", buffering=0) as file, suppress(OSError):
-            for piece in (2**20, 2**12):
+        with self._ballast.open("ab", buffering=0) as file:
+            for piece in (64 * 2**20, 2**20, 2**12):
                 with suppress(OSError):
-                    while file.write(bytes(piece)) == piece:
-                        pass
+                    while True:
+                        os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), piece)
 
     def empty(self) -> None:
         """Give the room back."""

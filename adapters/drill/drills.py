@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import psycopg
@@ -37,9 +37,9 @@ class Control:
 class Drill:
     """A fault, and what must hold nevertheless.
 
-    sabotage     circumstances that the drill needs, and that no safeguard depends on
-    environment  of the workers
-    proxied      workers reach PostgreSQL through a proxy
+    sabotage  circumstances that the drill needs, and that no safeguard depends on
+    prepare   of the servers, before workers start
+    proxied   workers reach PostgreSQL through a proxy
     """
 
     name: str
@@ -47,7 +47,7 @@ class Drill:
     control: Control
     servers: Servers = Servers.PLAIN
     sabotage: tuple[str, ...] = ()
-    environment: Callable[[Arena], Mapping[str, str]] = field(default=lambda _: {})
+    prepare: Act = _nothing
     proxied: bool = False
 
     @property
@@ -76,24 +76,43 @@ def without_synchronous_commit(arena: Arena) -> None:
 
 def without_sync(arena: Arena) -> None:
     """PostgreSQL believes that it syncs: a library says so to it."""
+    _restarted(arena, {"LD_PRELOAD": str(install.need(install.EATMYDATA))})
+
+
+def with_a_clock_of_its_own(arena: Arena) -> None:
+    """Workers and PostgreSQL read the time that the host has, and what the file `clock` says more, in seconds.
+
+    PostgreSQL by libfaketime; of the workers the code itself: under libfaketime 0.9.10 waits of Python and librdkafka fail or never end.
+    """
+    faults.set_clock(arena, 0)
+    arena.environment["DRILL_CLOCK"] = str(arena.folder / faults.CLOCK)
+    _restarted(
+        arena,
+        {
+            "LD_PRELOAD": str(install.need(install.FAKETIME)),
+            "FAKETIME_TIMESTAMP_FILE": str(arena.folder / faults.CLOCK),
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        },
+    )
+
+
+def _restarted(arena: Arena, environment: dict[str, str]) -> None:
+    """PostgreSQL anew with *environment*, until the drill ends."""
     postgres = arena.ground.postgres
-    postgres.stop()
-    postgres.environment["LD_PRELOAD"] = str(install.need(install.EATMYDATA))
-    postgres.start()
-    del postgres.environment["LD_PRELOAD"]  # of this run only
 
+    def anew() -> None:
+        postgres.stop()
+        postgres.start()
 
-def with_a_clock_of_its_own(arena: Arena) -> dict[str, str]:
-    """The wall clock that workers read is the host's and what the file `clock` says; monotonic time stays what it is."""
-    clock = arena.folder / "clock"
-    clock.write_text("+0\n")
-    return {
-        "LD_PRELOAD": str(install.need(install.FAKETIME)),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "DONT_FAKE_MONOTONIC": "1",
-    }
+    def as_before() -> None:
+        for key in environment:
+            del postgres.environment[key]
+        anew()
+
+    postgres.environment |= environment
+    arena.afterwards(as_before)
+    anew()
 
 
 NO_COMPARISON: Final = Control("the head is not compared", prepare=without_comparison)
@@ -119,7 +138,13 @@ DRILLS: Final = (
     ),
     Drill("cut-answer", faults.commits_are_cut_before_the_answer, RETRIES_BLINDLY, proxied=True),
     Drill("slow-network", faults.network_is_slow, RETRIES_BLINDLY, proxied=True),
-    Drill("clock-jumps", faults.clock_jumps, Control("trusts the clock", ("trusts-the-clock",)), environment=with_a_clock_of_its_own),
+    Drill(
+        "clock-jumps",
+        faults.clock_jumps,
+        Control("trusts the clock", ("trusts-the-clock",)),
+        sabotage=("hosts-clock-jumps",),
+        prepare=with_a_clock_of_its_own,
+    ),
     Drill("slow-disk", faults.disk_is_slow, RETRIES_BLINDLY, Servers.OWN_DISK),
     Drill("disk-full", faults.disk_is_full, ACKNOWLEDGES_FIRST, Servers.OWN_DISK),
     Drill("power-cut", faults.power_is_cut, Control("syncs nothing (libeatmydata)", prepare=without_sync), Servers.OWN_DISK),

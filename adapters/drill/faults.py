@@ -27,6 +27,7 @@ from eventstore.topics import commands_topic
 BEYOND_SESSION_S: Final = (2.5, 4.0)  # longer than the group waits for a silent member
 COMMIT: Final = b"commands/"  # stands in the inputs of every block that came from Kafka, and so in the request that commits it
 DIES_WITHIN_S: Final = 10.0
+CLOCK: Final = "clock"
 
 
 def owner_is_killed(arena: Arena) -> None:
@@ -120,18 +121,27 @@ def disk_of_kafka_is_full(arena: Arena) -> None:
 
 def power_is_cut(arena: Arena) -> None:
     """The file system of the record loses what was not synced; PostgreSQL is started anew on what is left."""
-    disk = _disk(arena)
+    disk, process = _disk(arena), arena.ground.postgres.process
+    assert process is not None, "PostgreSQL runs"
     disk.cut_power()
-    arena.ground.postgres.kill()
+    process.signal(signal.SIGKILL)
+    process.wait_gone(DIES_WITHIN_S)
     disk.power_up()
     arena.ground.postgres.start()
 
 
 def clock_jumps(arena: Arena) -> None:
-    """The workers' clock goes forth and back by up to hours."""
+    """The wall clock goes forth and back by up to hours."""
     for _ in range(4):
-        (arena.folder / "clock").write_text(f"{arena.dice.randint(-7_200, 7_200):+d}\n")
+        set_clock(arena, arena.dice.randint(-7_200, 7_200))
         arena.pause(0.3, 1.5)
+
+
+def set_clock(arena: Arena, ahead_s: int) -> None:
+    """Let the wall clock of workers and PostgreSQL be ahead of the host's, or behind it."""
+    new = arena.folder / "clock.new"
+    new.write_text(f"{ahead_s:+d}\n")
+    new.replace(arena.folder / CLOCK)
 
 
 def two_are_certain(arena: Arena) -> None:

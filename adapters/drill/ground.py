@@ -14,7 +14,7 @@ from adapters.stack.postgres import Postgres
 from adapters.stack.stack import Stack
 
 PARTITION: Final = 1
-DISK_MB: Final = 768
+DISK_MB: Final = 512
 # Without synchronous commits, what was acknowledged would be on its way to the disk for at most this long. It changes nothing with them.
 LAZY_WRITES: Final = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
 NONE: Final[Mapping[str, str]] = MappingProxyType({})

@@ -123,7 +123,7 @@ def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, contr
     )
     patience_s, failed = (CONTROL_PATIENCE_S if missing else effort.patience_s), ""
     with arena:
-        arena.environment |= drill.environment(arena)
+        drill.prepare(arena)
         if missing:
             missing.prepare(arena)
         try:
@@ -133,6 +133,6 @@ def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, contr
             arena.load.wait_told(int(effort.rate * effort.after_s), patience_s)
         except (StackFailed, StoreFailed) as error:
             failed = str(error)
-        ground.mend()
+            ground.mend()
         verdict = arena.end(patience_s)
     return verdict, failed

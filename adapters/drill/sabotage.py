@@ -46,8 +46,8 @@ def believes_it_arrived() -> None:
     from eventstore.blocks import Block
     from eventstore.postgres import PostgresLog
 
-    def _settle(self: PostgresLog, _block: Block, _cause: str) -> None:
-        self._connected()
+    def _settle(_self: PostgresLog, _block: Block, _cause: str) -> None:
+        """It will have."""
 
     _put(PostgresLog, "_settle", _settle)
 
@@ -75,6 +75,7 @@ def retries_blindly() -> None:
     def append(self: postgres.PostgresLog, block: Block) -> None:
         done: list[bool] = []
         while not any(done):
+            done = []  # whoever was given up is not listened to
             try:
                 db = connect(self._conninfo)
             except Exception:  # noqa: BLE001
@@ -158,18 +159,32 @@ def skips_what_it_cannot_read() -> None:
     """A record that is no batch is passed over, and nothing is said of it."""
     from adapters import kafka_inbox
     from commands import batch
+    from eventstore.kafka import messages
 
-    pass_on = kafka_inbox.CommandsInbox._pass_on
-
-    def _pass_on(self: kafka_inbox.CommandsInbox, partition: int, lane: Any, message: Any) -> bool:
+    def is_batch(message: Any) -> bool:
         try:
             batch.decode(message.value() or b"")
         except batch.BadBatch:
-            lane.offset = message.offset() + 1
-            return True
-        return pass_on(self, partition, lane, message)
+            return False
+        return True
 
-    _put(kafka_inbox.CommandsInbox, "_pass_on", _pass_on)
+    def readable(*asked: Any) -> list[Any]:
+        return [message for message in messages(*asked) if message.error() is not None or is_batch(message)]
+
+    _put(kafka_inbox, "messages", readable)
+
+
+def hosts_clock_jumps() -> None:
+    """No safeguard less: the wall clock is what the system says and what the file that DRILL_CLOCK names says, in seconds."""
+    import os
+
+    offset, time_ns = Path(os.environ["DRILL_CLOCK"]), time.time_ns
+
+    def shifted_ns() -> int:
+        return time_ns() + int(offset.read_text() or "0") * 10**9
+
+    _put(time, "time_ns", shifted_ns)
+    _put(time, "time", lambda: shifted_ns() / 1e9)
 
 
 def alone() -> None:
@@ -191,6 +206,7 @@ ALTERATIONS: Final[dict[str, Callable[[], None]]] = {
         fires_and_forgets,
         trusts_the_clock,
         skips_what_it_cannot_read,
+        hosts_clock_jumps,
         alone,
     )
 }

@@ -40,7 +40,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "group.consumer.min.session.timeout.ms": "500",
     "group.consumer.session.timeout.ms": "1500",
     "group.consumer.min.heartbeat.interval.ms": "100",
-    "group.consumer.heartbeat.interval.ms": "300",
+    "group.consumer.heartbeat.interval.ms": "100",
     # A machine of few cores, shared with everything else.
     "num.network.threads": "2",
     "num.io.threads": "4",

@@ -211,3 +211,11 @@ def test_the_demo_proves_its_record(outcry: Outcry, tmp_path: Path) -> None:
     assert len(set(shown.json["state_hashes"].values())) == 1
     assert shown.json["commands"] == COMMANDS
     assert {"trades", "refusals", "blocks", "commands_per_s", "bytes_per_event", "top_of_book"} <= set(shown.json)
+
+
+def test_a_new_account_gets_a_number_that_nobody_has(market: Outcry) -> None:
+    """The accounts of a simulated market have numbers and no names."""
+    opened = market("open", "carol", "--json")
+    assert opened.code == 0, opened.err
+    assert opened.json["account"] > 1
+    assert market("balance", "carol").code == 0

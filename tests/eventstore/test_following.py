@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,10 +18,13 @@ from eventsourcing.projection import EventSourcedProjection, EventSourcedProject
 from eventsourcing.sqlite import SQLiteTrackingRecorder
 
 from eventstore.blocks import Block, after
+from eventstore.migrate import migrate
+from eventstore.postgres import PostgresLog
 from eventstore.recorders import BLOCK_TOPIC, Factory
 from eventstore.sqlite import SqliteLog
-from tests.eventstore.rows import trade_block
+from tests.eventstore.rows import fill, trade_block
 from tests.market import decode
+from tests.servers.fixtures import Database
 
 
 class Market(Application[UUID]):
@@ -159,6 +162,19 @@ def test_a_process_application_records_its_events_with_its_position(tmp_path: Pa
     log = SqliteLog(tmp_path / "tapes.sqlite", read_only=True)
     assert [block.inputs for block in log.read(0)] == [b'{"Market":%d}' % seq for seq in range(1, 9)]
     log.close()
+
+
+def test_record_and_consumer_may_be_in_postgres(database: Database, empty_database: Database) -> None:
+    """Connection strings in place of files: whoever follows may only read the record, and has a database of his own."""
+    migrate(empty_database.dsn("outcry_migrator"))
+    with closing(PostgresLog(database.dsn())) as log:
+        fill(log, 6, instruments=2)
+    env = {"OUTCRY_RECORD": database.dsn("outcry_reader"), "OUTCRY_CONSUMER": empty_database.dsn("outcry_writer")}
+    with EventSourcedProjectionRunner(application_class=Market, projection_class=Tapes, env=env) as runner:
+        runner.wait(6, timeout=10)
+        assert (runner.projection.trades(1), runner.projection.trades(2)) == (3, 3)
+    with closing(PostgresLog(empty_database.dsn())) as log:
+        assert [block.inputs for block in log.read(0)] == [b'{"Market":%d}' % seq for seq in range(1, 7)]
 
 
 @pytest.mark.parametrize(
