@@ -30,7 +30,6 @@ from benchmarks.workers import Place, Worker, place
 from commands.codec import to_row
 from commands.messages import TickClock
 from commands.writer import Writer
-from domain.columns import LIVE_ORDERS
 from eventstore.postgres import PostgresLog
 from eventstore.postgres_snapshots import PostgresSnapshots
 
@@ -81,7 +80,7 @@ def _prepare(flow: Flow, where: Place, events: int) -> tuple[int, int]:
         writer.write_all(batch for batch in flow.batches() if writer.head.next_event < target)
         last, standby = writer.last_sequence(SESSION), writer.hand_over()  # closing would keep a snapshot
         assert standby.head.next_event >= target, "the flow has enough events"
-        return last, int(standby.state.state.counters[LIVE_ORDERS])
+        return last, int(standby.state.state.live_orders)
 
 
 def _restart(where: Place, sequence: int, cores: Cores) -> tuple[float, dict[str, float]]:
