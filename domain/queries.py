@@ -232,7 +232,7 @@ def account(partition: Partition, number: int) -> Account | None:
 
 def highest_account(partition: Partition) -> int:
     """The highest number that an account was opened with; 0 when there is none but the venue's."""
-    return partition.state.counters[ACCOUNT_TOP]
+    return partition.state.account_top
 
 
 def last_sequence(partition: Partition, session: int) -> int:
