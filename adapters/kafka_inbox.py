@@ -186,14 +186,23 @@ class CommandsInbox:
         if offset is None:
             self._consumer.pause([place])
             return True
+        if not self._go_on(place):
+            return False
+        lane.offset, lane.started = offset, True
+        return True
+
+    def _go_on(self, place: TopicPartition) -> bool:
+        """Fetch from there, paused before or not. Resumed first and sought then it begins at once, the other way round a second later.
+
+        False: the client has only just been given the partition and cannot yet.
+        """
+        self._consumer.resume([place])
         try:
             self._consumer.seek(place)
         except KafkaException as error:
             if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001
                 return False
-            raise failed(self._bootstrap, error, f"topic {place.topic}, offset {offset}") from error
-        self._consumer.resume([place])
-        lane.offset, lane.started = offset, True
+            raise failed(self._bootstrap, error, f"topic {place.topic}, offset {place.offset}") from error
         return True
 
     def _look_how_far(self) -> None:
@@ -235,7 +244,7 @@ class CommandsInbox:
             if lane.waiting:
                 waits = True
             else:
-                self._consumer.resume([TopicPartition(self._topics[partition], 0)])
+                self._go_on(TopicPartition(self._topics[partition], 0, lane.offset))
         return waits
 
     def _pass_on(self, partition: int, lane: _Lane, rows: bytes, next_offset: int) -> bool:
