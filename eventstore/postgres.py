@@ -86,6 +86,7 @@ class PostgresLog:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._idle: list[Session] = []
+        self._is_closed = False
         with self._session():
             pass  # which says what is wrong, if anything is
 
@@ -142,7 +143,8 @@ class PostgresLog:
         return self._ask(lambda db: sorted(row[0] for row in db.execute(_PARTITIONS)))
 
     def close(self) -> None:
-        """See BlockLog."""
+        """See BlockLog. A reading that was left where it is gives its connection back when it is dropped."""
+        self._is_closed = True
         self._drop_idle()
 
     def _open(self) -> Session:
@@ -178,7 +180,7 @@ class PostgresLog:
         finally:
             if session.db.closed:
                 self._drop_idle()
-            elif session.db.info.transaction_status != TransactionStatus.IDLE:  # interrupted
+            elif self._is_closed or session.db.info.transaction_status != TransactionStatus.IDLE:  # interrupted
                 session.db.close()
             else:
                 with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,22 @@ def test_each_partition_has_a_table_of_its_own(log: PostgresLog, database: Datab
             " WHERE relnamespace = 'outcry'::regnamespace AND relkind = 'r' AND attname = 'payload' ORDER BY relname"
         ).fetchall()
     assert found == [("blocks_1", "e"), ("blocks_7", "e")]
+
+
+def test_closing_leaves_no_connection_behind(database: Database) -> None:
+    """Not even that of a reading that somebody left in the middle, once he drops it."""
+    log = PostgresLog(database.dsn())
+    chain = appended(log, 2)
+    reading = log.read(1)
+    assert next(reading) == chain[0]
+    log.close()
+    reading.close()  # type: ignore[attr-defined]  # it is a generator
+    with database.stack.postgres.superuser() as superuser:
+        connections = "SELECT FROM pg_stat_activity WHERE datname = %s"
+        deadline = time.monotonic() + 10
+        while superuser.execute(connections, (database.name,)).fetchone() is not None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_of_first_claims_at_once_one_makes_the_table(log: PostgresLog) -> None:

@@ -124,6 +124,7 @@ def test_a_copy_leads_back_to_the_moment_it_was_finished(stack: Stack, trading: 
     """With the chain whole and the state that this chain leads to."""
     for _ in range(3):
         trading.block()
+    assert outcry(stack, "migrate") == {"applied": [], "version": 1}  # `stack up` did it
     outcry(stack, "backup", folder / "backup")
     trading.block()
     answer = outcry(stack, "restore", folder / "backup", "--into", folder / "restored")
@@ -197,6 +198,14 @@ def test_what_cannot_be_restored_is_said_and_nothing_is_made(tmp_path: Path) -> 
     there = outcry(None, "restore", tmp_path / "backup", "--into", tmp_path / "empty", exit_code=2)
     assert f"{tmp_path}/empty is there already; right would be a folder that is not" in there["error"]
     assert not (tmp_path / "restored").exists()
+
+
+def test_the_command_line_says_which_server_is_missing(tmp_path: Path) -> None:
+    """No settings, no stack: wrong use, and what would be right."""
+    for command in (["migrate"], ["backup", tmp_path / "backup"]):
+        refused = outcry(None, *command, "--stack", tmp_path / "no-stack", exit_code=2)
+        assert "postgres is not set; right would be a connection string in OUTCRY_POSTGRES or the file of settings" in refused["error"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_passwords_stand_in_no_command_line() -> None:
