@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
@@ -10,22 +9,12 @@ from collections.abc import Callable
 from typing import Final
 
 from commands.draft import Decided, fail
+from commands.keeper import Keeper
 from commands.ports import Committed, OnCommit
 from eventstore.blocks import Head, after, chain
-from eventstore.ports import BlockLog, Snapshot, SnapshotStore, StoreFailed
+from eventstore.ports import BlockLog, SnapshotStore
 
 BLOCKS_AHEAD: Final = 2
-SNAPSHOTS_KEPT: Final = 2
-_LOG: Final = logging.getLogger(__name__)
-
-
-def keep(snapshots: SnapshotStore, head: Head, state: bytes) -> None:
-    """Keep *state*, as of *head*, as a snapshot, and few others. Failing at it is a warning: the record alone is enough."""
-    try:
-        snapshots.save(Snapshot(head.partition, head.seq, head.hash, state))
-        snapshots.prune(head.partition, SNAPSHOTS_KEPT)
-    except StoreFailed as failed:
-        _LOG.warning("partition %d: no snapshot of block %d: %s", head.partition, head.seq, failed)
 
 
 class Committer:
@@ -36,7 +25,7 @@ class Committer:
 
     def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None], on_commit: OnCommit) -> None:
         """*head* was claimed. Called in the thread: *on_change* after every commit and failure, *on_commit* with every block on record."""
-        self._log, self._snapshots, self._on_change, self._on_commit = log, snapshots, on_change, on_commit
+        self._log, self._keeper, self._on_change, self._on_commit = log, Keeper(snapshots), on_change, on_commit
         self._waiting: queue.Queue[Decided | None] = queue.Queue(BLOCKS_AHEAD)
         self._handed = self._done = 0
         self.head = head
@@ -68,10 +57,7 @@ class Committer:
         """Commit what was handed over, then end."""
         self._waiting.put(None)
         self._thread.join()
-
-    def save(self, state: bytes) -> None:
-        """Keep *state*, as of the last block committed, as a snapshot."""
-        keep(self._snapshots, self.head, state)
+        self._keeper.wait()
 
     def _run(self) -> None:
         while (decided := self._waiting.get()) is not None:
@@ -97,4 +83,4 @@ class Committer:
             future.set_result(Committed(block.seq, first_event, events))
         self._on_commit(block, decided.events, took_s)
         if decided.state is not None:
-            self.save(decided.state)
+            self._keeper.offer(head, decided.state)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 
-from commands.committer import keep
 from commands.follower import Follower
+from commands.keeper import keep
 from commands.ports import OnCommit
 from commands.writer import Writer
 from eventstore.blocks import Head

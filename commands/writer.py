@@ -30,6 +30,7 @@ from commands.committer import Committer
 from commands.draft import Answer, Decided, Draft, fail, received_ns, stamped, tick
 from commands.follower import Follower
 from commands.inbox import Closed, Inbox, Submission
+from commands.keeper import keep
 from commands.ports import Clock, Committed, Full, Inputs, OnCommit, Stopped
 from commands.recovery import Progress
 from domain import queries
@@ -76,7 +77,7 @@ class Writer:
     ) -> None:
         self._number = partition
         self._clock = clock
-        self._log = log
+        self._log, self._snapshots = log, snapshots
         head = log.claim(partition)
         found = warm or Follower.open(log, snapshots, partition, progress)
         found.advance_to(head)
@@ -158,7 +159,7 @@ class Writer:
         """Take nothing more, commit what was taken, keep a snapshot. Raises what stopped the writer, if anything did."""
         self._drain()
         if self._state.events > self._snapshot_event:
-            self._committer.save(self._state.snapshot())
+            keep(self._snapshots, self._committer.head, self._state.snapshot())
             self._snapshot_event = self._state.events
 
     def hand_over(self) -> Follower:

@@ -142,7 +142,7 @@ class _Opened:
         if column.name not in self.filled:
             return pa.nulls(len(self.events), column.type)
         values, there = self.filled[column.name]
-        if column.name in TEXTS:
+        if column.name.removeprefix("command_") in TEXTS:
             return pa.array(_text(values, there), column.type)
         return pa.array(values.astype(column.type.to_pandas_dtype()), mask=~there)
 
