@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -31,17 +28,10 @@ def serve(settings: Settings, *, i_know_this_loses_data: bool | None) -> Answer:
     """
     from dataclasses import replace
 
-    from adapters import logs, wiring
-    from adapters.worker import name_of
+    from adapters import serving
 
-    loaded = settings if i_know_this_loses_data is None else replace(settings, i_know_this_loses_data=i_know_this_loses_data)
-    logs.configure(name_of(loaded), json=not sys.stderr.isatty())
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with wiring.serving(loaded) as server:
-        server.serve(stop)
-    return Answer({"worker": name_of(loaded), "profile": loaded.profile, "stopped": True}, shown=[])
+    served = settings if i_know_this_loses_data is None else replace(settings, i_know_this_loses_data=i_know_this_loses_data)
+    return Answer({"worker": serving.serve(served), "profile": served.profile, "stopped": True}, shown=[])
 
 
 COMMANDS = (serve,)

@@ -8,6 +8,7 @@ Each alteration is put in place before the worker is started, in its own process
 # ruff: noqa: SLF001 - safeguards are inside
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -176,8 +177,6 @@ def skips_what_it_cannot_read() -> None:
 
 def hosts_clock_jumps() -> None:
     """No safeguard less: the wall clock is what the system says and what the file that DRILL_CLOCK names says, in seconds."""
-    import os
-
     offset, time_ns = Path(os.environ["DRILL_CLOCK"]), time.time_ns
 
     def shifted_ns() -> int:
@@ -189,8 +188,6 @@ def hosts_clock_jumps() -> None:
 
 def alone() -> None:
     """No safeguard less: the worker is in a consumer group of its own, and so is sure that it owns everything."""
-    import os
-
     from adapters import worker
 
     _put(worker, "GROUP", f"outcry-alone-{os.getpid()}")
@@ -221,9 +218,9 @@ def main(names: list[str]) -> None:
     """Alter, then serve."""
     for name in names:
         ALTERATIONS[name]()
-    from adapters.cli.app import run
+    from adapters import serving, settings  # after the alterations, which what it imports must see
 
-    sys.exit(run(["serve"]))
+    serving.serve(settings.load(os.environ))
 
 
 if __name__ == "__main__":
