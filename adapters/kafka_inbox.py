@@ -30,6 +30,7 @@ from eventstore.topics import COMMANDS, MAX_BATCH_BYTES, commands_topic, failed,
 
 LATER: Final = -1
 MAX_SILENCE_MS: Final = 60_000  # of the thread that runs it, before the group takes its partitions away
+PAUSE_AFTER_S: Final = 0.1
 _IDLE_S: Final = 0.02
 _LOOK_S: Final = 0.5
 _BUSY_S: Final = 0.001  # a partition waits for room at its writer
@@ -61,11 +62,14 @@ class _Lane:
     offset   where we read next
     started  what comes is passed on
     waiting  what the writer had no room for: rows, and the offset after them
+    paused   because the writer has taken nothing since *taken_s*
     """
 
     offset: int = 0
     started: bool = False
     waiting: deque[tuple[bytes, int]] = field(default_factory=deque)
+    paused: bool = False
+    taken_s: float = 0.0
 
 
 class CommandsInbox:
@@ -137,8 +141,11 @@ class CommandsInbox:
             while not stop.is_set():
                 self._do_what_was_asked()
                 self._look_how_far()
-                patience_s = _BUSY_S if self._offer_what_waits() else _IDLE_S
-                for message in messages(self._consumer, patience_s, RECORDS_AT_ONCE):
+                if self._offer_what_waits():
+                    time.sleep(_BUSY_S)
+                    continue
+                waits = any(lane.waiting for lane in self._lanes.values())
+                for message in messages(self._consumer, _BUSY_S if waits else _IDLE_S, RECORDS_AT_ONCE):
                     self._receive(message)
         finally:
             self._consumer.close()
@@ -181,7 +188,7 @@ class CommandsInbox:
     def _put_at(self, partition: int, offset: int | None) -> bool:
         """Start at *offset*, or hold. False: the client has only just been given the partition and cannot yet."""
         lane, place = self._lanes[partition], TopicPartition(self._topics[partition], 0, offset or 0)
-        lane.started = False
+        lane.started = lane.paused = False
         lane.waiting.clear()
         if offset is None:
             self._consumer.pause([place])
@@ -230,22 +237,28 @@ class CommandsInbox:
         rows = rows_of(message.value() or b"", partition, offset)
         if lane.waiting or not self._pass_on(partition, lane, rows, offset + 1):
             if not lane.waiting:
-                self._consumer.pause([TopicPartition(self._topics[partition], 0)])
+                lane.taken_s = time.monotonic()
             lane.waiting.append((rows, offset + 1))
 
     def _offer_what_waits(self) -> bool:
-        """Whether anything still waits."""
-        waits = False
+        """Whether to come back in a moment, before anything else is taken from the client.
+
+        A writer who is busy has room soon. Only one who takes nothing for PAUSE_AFTER_S has his partition paused, so that the others go on:
+        pausing throws away what the client has fetched ahead.
+        """
+        soon = False
         for partition, lane in self._lanes.items():
-            if not lane.waiting:
-                continue
             while lane.waiting and self._pass_on(partition, lane, *lane.waiting[0]):
                 lane.waiting.popleft()
-            if lane.waiting:
-                waits = True
-            else:
-                self._go_on(TopicPartition(self._topics[partition], 0, lane.offset))
-        return waits
+                lane.taken_s = time.monotonic()
+            if not lane.waiting and lane.paused:
+                lane.paused = not self._go_on(TopicPartition(self._topics[partition], 0, lane.offset))
+            elif lane.waiting and not lane.paused:
+                lane.paused = time.monotonic() > lane.taken_s + PAUSE_AFTER_S
+                soon |= not lane.paused
+                if lane.paused:
+                    self._consumer.pause([TopicPartition(self._topics[partition], 0)])
+        return soon
 
     def _pass_on(self, partition: int, lane: _Lane, rows: bytes, next_offset: int) -> bool:
         """Whether it is done with: the writer took it, or it will be read again from where it was asked for."""

@@ -48,7 +48,7 @@ def run(
     flow: Flow, runs: int, show: Show, *, stack: Path | None = None, rate: float | None = None, through: str = "process"
 ) -> dict[str, object]:
     """Percentiles in ms: medians over *runs* of SECONDS each; max is that of all of them. rate: orders/s, else a third of the capacity."""
-    percentiles: list[dict[str, float]] = []
+    measured: list[dict[str, float]] = []
     seconds: list[float] = []
     cores = Cores()
     blocks: list[Block] = []
@@ -67,7 +67,7 @@ def run(
                 with market.record() as dsn:
                     began, answers = _in_process(dsn, rows, per_s, market, cores, on)
                     blocks = _blocks(dsn, market.seq[NUMBER])
-            percentiles.append(_percentiles(began, answers, per_s))
+            measured.append(percentiles(began, answers, per_s))
             seconds.append(answers[-1][1] - began)
             show((number + 1) / runs)
         says = on.says()
@@ -80,9 +80,9 @@ def run(
         through=through,
         rate_per_s=round(per_s),
         capacity_commands_per_s=round(capacity),
-        latency_ms={name: statistics.median(run[name] for run in percentiles) for name in percentiles[0]}
-        | {"max": max(run["max"] for run in percentiles)},
-        latency_ms_of_runs=percentiles,
+        latency_ms={name: statistics.median(run[name] for run in measured) for name in measured[0]}
+        | {"max": max(run["max"] for run in measured)},
+        latency_ms_of_runs=measured,
         gathered_ms=1e3 * GATHER_S,
         not_counted_s=WARM_S,
         commands_per_block=round(counted.commands / len(blocks), 1),
@@ -141,7 +141,7 @@ def _through_kafka(where: Place, rows: bytes, rate: float, market: Begun, cores:
     return began, list(zip(until, traffic.answered, strict=True))
 
 
-def _percentiles(began: float, answers: Answers, rate: float) -> dict[str, float]:
+def percentiles(began: float, answers: Answers, rate: float) -> dict[str, float]:
     """In ms, of the orders that were due after WARM_S (of all, when there are no others)."""
     until = np.array([order for order, _ in answers])
     late = np.repeat([moment for _, moment in answers], np.diff(until, prepend=0)) - (began + np.arange(until[-1]) / rate)

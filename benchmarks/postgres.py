@@ -46,7 +46,9 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
         says = on.says()
     counted = report.tally_of(block.rows() for block in blocks)
     assert counted.commands == flow.commands, "all of the flow is in the record"
-    without = {"fsync_off_commands_per_s": report.rate(flow.commands, unsafe), "fsync_off_faster": report.median_ratio(path, unsafe)}
+    without: dict[str, object] = {}
+    if unsafe:
+        without = {"fsync_off_commands_per_s": report.rate(flow.commands, unsafe), "fsync_off_faster": report.median_ratio(path, unsafe)}
     return report.report(
         flow,
         path,
@@ -55,7 +57,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
         bytes_per_event=bytes_per_event(blocks),
         kernel_commands_per_s=report.rate(flow.commands, kernel),
         ratio=report.median_ratio(kernel, path),
-        **(without if unsafe else {}),
+        **without,
         blocks=len(blocks),
         ms_per_commit=round(1e3 * sorted(commits)[len(commits) // 2], 3),
         ms_per_commit_slowest=round(1e3 * max(commits), 3),
