@@ -51,6 +51,8 @@ class Settings:
     postgres                connection string of the record, as libpq reads it; better a passfile in it than a password
     standby                 connection string of the standby, for `outcry verify`; empty: there is none
     kafka                   brokers: host:port, more after commas
+    redis                   URL of the Redis that holds views; with a socket's path in it: unix:///PATH
+    opensearch              URL of the OpenSearch that holds the audit index
     topic_prefix            before the names of our topics and groups, where brokers serve others too
     cluster                 id that record and topics must carry; empty: whatever the record says
     partitions              trading partitions of the stack: numbers 1 to partitions
@@ -69,6 +71,8 @@ class Settings:
     postgres: str = field(default="", repr=False)
     standby: str = field(default="", repr=False)
     kafka: str = ""
+    redis: str = field(default="", repr=False)
+    opensearch: str = field(default="", repr=False)
     topic_prefix: str = ""
     cluster: str = ""
     partitions: int = 1
@@ -102,7 +106,7 @@ NUMBERS: Final = {
     "http_port": Bounds(0, 65_535),
 }
 PATHS: Final = frozenset({"store", "stack"})
-SECRET: Final = frozenset({"postgres", "standby"})
+SECRET: Final = frozenset({"postgres", "standby", "redis", "opensearch"})
 KEYS: Final = tuple(each.name for each in fields(Settings))
 
 

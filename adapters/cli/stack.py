@@ -23,9 +23,25 @@ folder = click.option(
 )
 
 
+OF_VIEWS = ("redis", "opensearch")
+
+
+class Additions(click.ParamType):
+    """Servers for views: names after commas, `all`, `none`."""
+
+    name = "servers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, bool]:
+        """Each of them, and whether it is wanted."""
+        names = {"all": OF_VIEWS, "none": ()}.get(value, tuple(value.split(",")))
+        for wrong in set(names) - set(OF_VIEWS):
+            self.fail(f"no server {wrong!r}; there are {', '.join(OF_VIEWS)}, all, none", param, ctx)
+        return {name: name in names for name in OF_VIEWS}
+
+
 @click.group()
 def stack() -> None:
-    """Real servers on this machine: PostgreSQL, Kafka.
+    """Real servers on this machine: PostgreSQL, Kafka; for views Redis, OpenSearch.
 
     They listen on 127.0.0.1 only, keep all they have in one folder, and go on after this command and this terminal.
     """
@@ -38,9 +54,15 @@ def stack() -> None:
     "--synchronous/--asynchronous", default=None, help="Whether a commit waits until the standby has it.  [default: asynchronous]"
 )
 @click.option("--partitions", type=click.IntRange(1, 64), help="Trading partitions.  [default: 1]")
+@click.option(
+    "--with",
+    "additions",
+    type=Additions(),
+    help="What else, for views: redis (from 10 MB of memory), opensearch (1.3 GB), both after a comma or as all; none.  [default: redis]",
+)
 @folder
 @answers
-def up(folder: Path, *, standby: bool, **asked: Any) -> Answer:
+def up(folder: Path, *, standby: bool, additions: dict[str, bool] | None, **asked: Any) -> Answer:
     """Install what is missing, start what does not run.
 
     Returns when all of it serves; a stack that is there is brought back as it was made. Then `outcry serve --profile stack` runs on it.
@@ -50,7 +72,10 @@ def up(folder: Path, *, standby: bool, **asked: Any) -> Answer:
 
     _say_what_happens()
     shape = {key: value for key, value in asked.items() if value is not None} | ({"standby": True} if standby else {})
-    made = Stack.open(folder, **shape) if state.found(folder) else Stack(folder, **shape)
+    if state.found(folder):
+        made = Stack.open(folder, **shape, **(additions or {}))
+    else:
+        made = Stack(folder, **shape, **(additions or {"redis": True}))
     made.up()
     answer = _status(made)
     usual = options.settings_of(None).stack.resolve() == made.folder
@@ -138,13 +163,11 @@ def _status(opened: Stack) -> Answer:
 
 
 def _facts(server: Server) -> dict[str, Any]:
-    from adapters.stack.loopback import HOST
-
     state = "serves" if server.ready() else "does not answer" if server.alive() else "died" if server.died else "stopped"
     return {
         "state": state,
         "role": server.role,
-        "address": f"{HOST}:{server.port}",
+        "address": server.address,
         "pid": server.pid,
         "log": str(server.log),
     }

@@ -1,4 +1,4 @@
-"""What a stack is made of: found where it is, else installed: Debian's packages by apt-get when we are root, jars by Maven.
+"""What a stack is made of: found where it is, else installed: Debian's packages by apt-get when we are root, Java programs by Maven.
 
 Works on any Debian or Ubuntu without preparation, and elsewhere as far as the programs are there already.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pwd
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ LIBRARY_FOLDERS: Final = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-g
 # Debian's package would make a cluster of its own and start it, on the port that everybody knows: we want the programs only. A rule for
 # policy-rc.d would stop the start and leave the cluster; this file stops the making, and is removed again when the package is there.
 NO_CLUSTER: Final = Path("/etc/postgresql-common/createcluster.d/outcry.conf")
+SYSTEM_USER: Final = "outcry"  # as whom servers run that bring no user of their own, when root starts them
 
 
 class Part(NamedTuple):
@@ -50,6 +52,11 @@ def library(name: str) -> Path | None:
     return next((place for place in places if place.exists()), None)
 
 
+def redis_program() -> Path | None:
+    """Redis's program, which is what it is called: Debian's package of tools has it as redis-check-rdb, and starts no server of its own."""
+    return program("redis-server") or program("redis-check-rdb")
+
+
 def program(name: str) -> Path | None:
     """A program on the path."""
     found = shutil.which(name)
@@ -62,6 +69,7 @@ def _beside(name: str) -> Path | None:
 
 
 POSTGRES: Final = Part("postgres", postgres_programs, ("postgresql",))
+REDIS: Final = Part("redis", redis_program, ("redis-tools",))
 JAVA: Final = Part("java", lambda: program("java"), ("default-jre-headless",))
 MAVEN: Final = Part("maven", lambda: program("mvn"), ("maven",))
 FAKETIME: Final = Part("faketime", lambda: library("libfaketime.so.1"), ("libfaketime",))
@@ -77,6 +85,27 @@ def need(part: Part) -> Path:
     if found is None:
         raise NotInstalled(f"{part.name}: {' '.join(part.packages)} is installed, but does not bring what is needed; install it by hand")
     return found
+
+
+def system_user() -> str | None:
+    """Whom to run a server as that brings no user: ourselves (None); for root a user of our own, made when missing. Raises NotInstalled."""
+    if os.geteuid() != 0:
+        return None
+    if not _is_user(SYSTEM_USER):
+        command = ["useradd", "--system", "--user-group", "--home-dir=/nonexistent", "--shell=/usr/sbin/nologin", SYSTEM_USER]
+        with tempfile.TemporaryFile() as said:
+            if process.run(command, said) and not _is_user(SYSTEM_USER):  # somebody else may have made it meanwhile
+                said.seek(0)
+                raise NotInstalled(f"{' '.join(command)} failed ({said.read().decode(errors='replace').strip()}); make that user by hand")
+    return SYSTEM_USER
+
+
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _apt_install(part: Part) -> None:

@@ -74,6 +74,7 @@ class Kafka(Server):
     settings    of server.properties, over ours; in effect from the next start
     """
 
+    listeners: ClassVar[Sequence[str]] = ("", "-controller")
     ready_s: ClassVar[float] = 90.0
     stop_s: ClassVar[float] = 8.0  # the last of several nodes wait in vain for those that went before
 

@@ -1,18 +1,21 @@
-"""Ports on 127.0.0.1 for servers: free, and outside the range from which the system takes the ports of outgoing connections."""
+"""Where servers listen: sockets in folders; free ports on 127.0.0.1, outside the range for outgoing connections."""
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections.abc import Container
 from contextlib import closing
+from pathlib import Path
 from typing import Final
 
-from adapters.stack.errors import StackFailed
+from adapters.stack.errors import BadStack, StackFailed
 
 HOST: Final = "127.0.0.1"
 PORTS: Final = range(20_000, 32_000)  # a stopped server's port in the range above would soon be somebody's connection
 TRIES: Final = 1_000
+SOCKET_PATH_BYTES: Final = 107  # with the zero after it 108: what Linux's address of a socket has room for
 
 
 def is_free(port: int) -> bool:
@@ -43,3 +46,10 @@ def answers(port: int, timeout_s: float = 1.0) -> bool:
             return True
     except OSError:
         return False
+
+
+def check_socket(path: Path) -> None:
+    """That a socket can have this path. Raises BadStack."""
+    room = SOCKET_PATH_BYTES - len(os.fsencode(path.name)) - 1
+    if len(os.fsencode(path.parent)) > room:
+        raise BadStack(f"{path.parent} is longer than the path of a socket may be ({room} bytes); name a shorter folder")

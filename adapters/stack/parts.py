@@ -6,19 +6,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from adapters.stack.install import EATMYDATA, FAKETIME, JAVA, POSTGRES, need
-from adapters.stack.jars import fetched
-from adapters.stack.kafka import JARS, PROGRAM
+from adapters.stack import kafka, opensearch
+from adapters.stack.install import EATMYDATA, FAKETIME, JAVA, POSTGRES, REDIS, need
+from adapters.stack.jars import fetched, unpacked
 
 
 def _kafka() -> Path:
     need(JAVA)
-    return fetched(PROGRAM, JARS)
+    return fetched(kafka.PROGRAM, kafka.JARS)
+
+
+def _opensearch() -> Path:
+    need(JAVA)
+    return unpacked(opensearch.PROGRAM, opensearch.ARCHIVE)
 
 
 PARTS: Final[Mapping[str, Callable[[], Path]]] = {
     "postgres": lambda: need(POSTGRES),
     "kafka": _kafka,
+    "redis": lambda: need(REDIS),
+    "opensearch": _opensearch,
     "faketime": lambda: need(FAKETIME),  # drills in which the clock jumps
     "eatmydata": lambda: need(EATMYDATA),  # the control of the power cut: a disk that says it wrote
 }

@@ -23,8 +23,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import PGconn, Ping
 
-from adapters.stack import install, process
-from adapters.stack.errors import BadStack, StackFailed, with_log
+from adapters.stack import install, loopback, process
+from adapters.stack.errors import StackFailed, with_log
 from adapters.stack.loopback import HOST
 from adapters.stack.server import PROBE_S, Server
 
@@ -32,7 +32,7 @@ _LOG: Final = logging.getLogger(__name__)
 SYSTEM_USER: Final = "postgres"  # of Debian's package; the server refuses to run as root
 DATABASE: Final = "outcry"
 MIGRATOR, WRITER, READER, REPLICATOR = ROLES = ("outcry_migrator", "outcry_writer", "outcry_reader", "outcry_replicator")
-SOCKET_PATH_BYTES: Final = 107 - len("/.s.PGSQL.65535")
+SOCKET: Final = ".s.PGSQL.65535"
 SETTINGS: Final[Mapping[str, str]] = {
     "listen_addresses": HOST,
     "shared_buffers": "256MB",
@@ -79,23 +79,16 @@ class Postgres(Server):
         self.settings: dict[str, str] = {}
         self.user = SYSTEM_USER if os.geteuid() == 0 else None
         self.data, self.sockets, self.passfile = folder / "data", folder, folder / "passwords"
-        if len(os.fsencode(folder)) > SOCKET_PATH_BYTES:
-            raise BadStack(f"{folder} is longer than the path of a socket may be ({SOCKET_PATH_BYTES} bytes); name a shorter folder")
+        loopback.check_socket(folder / SOCKET)
 
     def check(self) -> None:
         """As every server; its user must get to the folder from the root."""
         install.need(install.POSTGRES)  # with it comes that user
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._hand_over(self.folder)
-        if self.user and process.run(["/bin/sh", "-c", 'cd "$1"', "sh", self.folder], DEVNULL, self.user):
-            raise BadStack(
-                f"user {self.user}, as whom {self.name} runs, cannot reach {self.folder}: a folder above it is closed to others; "
-                "name another with --stack, such as /var/lib/outcry"
-            )
+        self.make_folder()
 
     def prepare(self) -> None:
         """A data directory: a new one, or a copy of the primary's; and the settings as they are now."""
-        self._write(self.passfile, f"*:*:*:{REPLICATOR}:{self.passwords[REPLICATOR]}\n")
+        self.write(self.passfile, f"*:*:*:{REPLICATOR}:{self.passwords[REPLICATOR]}\n")
         if self.follows and self.data.exists() and not self._is_standby():
             # It was the primary before the other was promoted, and may hold what nobody else has: set aside, never deleted.
             self.data.rename(self.folder / f"data-until-{time.time_ns()}")
@@ -211,7 +204,7 @@ class Postgres(Server):
         self._run(
             "pg_basebackup", f"--pgdata={self.data}", f"--dbname={source}", f"--slot={self.name}", "--checkpoint=fast", "--no-password"
         )
-        self._write(self.data / "standby.signal", "")
+        self.write(self.data / "standby.signal", "")
         self._flush()
 
     def _flush(self) -> None:
@@ -235,22 +228,10 @@ class Postgres(Server):
             **self.settings,
         }
         lines = (f"{key} = '{value.replace(chr(92), chr(92) * 2).replace(chr(39), chr(39) * 2)}'\n" for key, value in settings.items())
-        self._write(self.data / CONFIGURATION, "# written at every start: see Postgres.settings\n" + "".join(lines))
-        self._write(self.data / "pg_hba.conf", ACCESS)
+        self.write(self.data / CONFIGURATION, "# written at every start: see Postgres.settings\n" + "".join(lines))
+        self.write(self.data / "pg_hba.conf", ACCESS)
         users = {pwd.getpwuid(os.geteuid()).pw_name, self.user}
-        self._write(self.data / "pg_ident.conf", "".join(f'stack "{user}" postgres\n' for user in sorted(filter(None, users))))
-
-    def _write(self, file: Path, text: str) -> None:
-        """Replace a file that only the server's user can read."""
-        new = file.with_name(file.name + ".new")
-        with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as written:
-            written.write(text)
-        self._hand_over(new)
-        new.replace(file)
-
-    def _hand_over(self, path: Path) -> None:
-        if self.user:
-            shutil.chown(path, self.user, self.user)
+        self.write(self.data / "pg_ident.conf", "".join(f'stack "{user}" postgres\n' for user in sorted(filter(None, users))))
 
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs to its end. Raises StackFailed with what it said."""

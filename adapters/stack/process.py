@@ -67,7 +67,15 @@ def started(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     state, ticks_since_boot = fields[0], fields[19]
-    return None if state in "ZX" else ticks_since_boot
+    return None if state in "ZX" and not _has_threads(pid) else ticks_since_boot
+
+
+def _has_threads(pid: int) -> bool:
+    """Whether threads of a process that was killed are still there: they have its ports and files until the last of them is gone."""
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def run(command: Sequence[str | Path], output: int | IO[bytes], user: str | None = None, **variables: str) -> int:

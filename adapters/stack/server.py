@@ -6,15 +6,19 @@ A kind of server says how to prepare its folder, what its command line is, and h
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import ClassVar, Final
 
 from adapters.stack import process
-from adapters.stack.errors import StackFailed, with_log
+from adapters.stack.errors import BadStack, StackFailed, with_log
+from adapters.stack.loopback import HOST
 from adapters.stack.process import Process
 
 _LOG: Final = logging.getLogger(__name__)
@@ -26,7 +30,8 @@ class Server(ABC):
 
     name         unique in its stack: postgres, kafka-1
     folder       data, log, pid file, all it has
-    port         on 127.0.0.1
+    port         on 127.0.0.1; 0: it has none
+    user         whom it runs as; None: ourselves
     log          what it writes
     environment  variables that it is started with beyond ours
     """
@@ -34,6 +39,7 @@ class Server(ABC):
     ready_s: ClassVar[float] = 60.0  # a server that does not serve by then is broken
     stop_s: ClassVar[float] = 20.0  # one that does not stop by then is killed
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    listeners: ClassVar[Sequence[str]] = ("",)  # what it needs ports for: nothing after its name is what clients connect to
     user: str | None = None
 
     def __init__(self, name: str, folder: Path, port: int) -> None:
@@ -56,6 +62,11 @@ class Server(ABC):
     @abstractmethod
     def ready(self) -> bool:
         """Whether it serves now: asked of the server itself, over the way that clients take."""
+
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        return f"{HOST}:{self.port}"
 
     @property
     def pid_file(self) -> Path:
@@ -92,7 +103,7 @@ class Server(ABC):
         if not self.alive():
             self.check()
             self.prepare()
-            _LOG.info("%s: starting on port %d", self.name, self.port)
+            _LOG.info("%s: starting at %s", self.name, self.address)
             begun = process.start(self.command(), self.log, self.folder, self.user, self.environment)
             if begun is None:
                 raise with_log(f"{self.name} ended at once", self.log)
@@ -125,3 +136,26 @@ class Server(ABC):
         known = self.process
         if known and known.signal(number) and number == signal.SIGKILL and not known.wait_gone(self.stop_s):
             raise StackFailed(f"{self.name}, process {known.pid}, is still there {self.stop_s:.0f} s after SIGKILL: its disk may hang")
+
+    def make_folder(self) -> None:
+        """A folder that its user owns and can get to from the root. Raises BadStack."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.hand_over(self.folder)
+        if self.user and process.run(["/bin/sh", "-c", 'cd "$1"', "sh", self.folder], DEVNULL, self.user):
+            raise BadStack(
+                f"user {self.user}, as whom {self.name} runs, cannot reach {self.folder}: a folder above it is closed to others; "
+                "name another with --stack, such as /var/lib/outcry"
+            )
+
+    def write(self, file: Path, text: str) -> None:
+        """Replace a file that only its user can read."""
+        new = file.with_name(file.name + ".new")
+        with open(new, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as written:
+            written.write(text)
+        self.hand_over(new)
+        new.replace(file)
+
+    def hand_over(self, path: Path) -> None:
+        """Give *path* to its user."""
+        if self.user:
+            shutil.chown(path, self.user, self.user)

@@ -19,7 +19,6 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +28,9 @@ from psycopg.conninfo import make_conninfo
 from adapters.stack import loopback, state
 from adapters.stack.errors import BadStack
 from adapters.stack.kafka import SAFE_NODES, Kafka, Peer
+from adapters.stack.opensearch import OpenSearch
 from adapters.stack.postgres import DATABASE, MIGRATOR, READER, WRITER, Postgres
+from adapters.stack.redis import Redis
 from adapters.stack.server import Server
 from adapters.stack.state import PASSWORDS, PRIMARY, STANDBY, Shape
 
@@ -37,15 +38,18 @@ SETTINGS_FILE: Final = "settings.toml"
 
 
 class Stack:
-    """The servers in *folder*: PostgreSQL, a standby of it when asked for, Kafka.
+    """The servers in *folder*: PostgreSQL, a standby of it when asked for, Kafka; Redis and OpenSearch for views when asked for.
 
-    kafka_nodes    one, or three of which one may die
-    standby        a second PostgreSQL that streams from the first
-    synchronous    the primary acknowledges a commit only when the standby has it
-    partitions     trading partitions, numbered from 1
-    kafka, postgres  whether to have it at all
-    kafka_heap_mb  memory of each Kafka node's heap
-    servers        by name: "postgres", "standby", "kafka-1", ...; each with pid, port, log, start(), stop(), kill(signal), alive(), ready()
+    kafka_nodes         one, or three of which one may die
+    standby             a second PostgreSQL that streams from the first
+    synchronous         the primary acknowledges a commit only when the standby has it
+    partitions          trading partitions, numbered from 1
+    kafka, postgres, redis, opensearch  whether to have it at all
+    kafka_heap_mb       memory of each Kafka node's heap
+    redis_memory_mb     of what Redis holds
+    opensearch_heap_mb  memory of OpenSearch's heap
+    servers             by name: "postgres", "standby", "kafka-1", "redis", "opensearch"; each with pid, address, log, start(), stop(),
+                        kill(signal), alive(), ready()
     Raises BadStack when the folder holds a stack of another shape.
     """
 
@@ -60,11 +64,27 @@ class Stack:
         kafka: bool = True,
         postgres: bool = True,
         kafka_heap_mb: int = 384,
+        redis: bool = False,
+        redis_memory_mb: int = 512,
+        opensearch: bool = False,
+        opensearch_heap_mb: int = 1_024,
     ) -> None:
         if synchronous and not standby:
             raise BadStack("synchronous commits need a standby that has them; right would be --standby --synchronous, or neither")
         self.folder = folder.resolve()
-        self.shape = Shape(kafka_nodes, standby, synchronous, partitions, kafka, postgres, kafka_heap_mb)
+        self.shape = Shape(
+            kafka_nodes,
+            standby,
+            synchronous,
+            partitions,
+            kafka,
+            postgres,
+            kafka_heap_mb,
+            redis,
+            redis_memory_mb,
+            opensearch,
+            opensearch_heap_mb,
+        )
         self._passwords: dict[str, str] = {}
         self._state = state.load(self.folder, self.shape)
         self.servers: Mapping[str, Server] = self._servers()
@@ -87,11 +107,14 @@ class Stack:
             state.save(self.folder, self._state)
             for server in self.servers.values():
                 server.check()  # all of them, before any of them starts
-            nodes = self._start_kafka() if self.shape.kafka else []
+            if self.shape.kafka:
+                self._start_kafka()
+            for view in self._of_views():
+                view.start(wait=False)
             if self.shape.postgres:
                 self._start_postgres()  # while Java warms up
-            for node in nodes:
-                node.wait_ready()
+            for server in self.servers.values():
+                server.wait_ready()
             self._furnish()
 
     def down(self) -> None:
@@ -144,6 +167,18 @@ class Stack:
         return ",".join(f"{loopback.HOST}:{server.port}" for server in self.servers.values() if isinstance(server, Kafka))
 
     @property
+    def redis_url(self) -> str:
+        """How to connect to Redis."""
+        server = self.servers["redis"]
+        assert isinstance(server, Redis), "of that name there is no other"
+        return server.url
+
+    @property
+    def opensearch_url(self) -> str:
+        """How to connect to OpenSearch."""
+        return f"http://{self.servers['opensearch'].address}"
+
+    @property
     def _passfile(self) -> Path:
         return self.folder / PASSWORDS
 
@@ -165,7 +200,16 @@ class Stack:
         for node in range(1, self.shape.kafka_nodes + 1) if self.shape.kafka else ():
             name = f"kafka-{node}"
             servers[name] = Kafka(self.folder / name, self._state.ports.get(name, 0), node=node, heap_mb=self.shape.kafka_heap_mb)
+        if self.shape.redis:
+            servers["redis"] = Redis(self.folder / "redis", memory_mb=self.shape.redis_memory_mb)
+        if self.shape.opensearch:
+            port = self._state.ports.get("opensearch", 0)
+            servers["opensearch"] = OpenSearch(self.folder / "opensearch", port, heap_mb=self.shape.opensearch_heap_mb)
         return servers
+
+    def _of_views(self) -> list[Server]:
+        """The servers that hold views, not the record."""
+        return [server for server in self.servers.values() if isinstance(server, (Redis, OpenSearch))]
 
     def _start_postgres(self) -> None:
         """The primary first: a standby is a copy of it. Raises StackFailed."""
@@ -182,7 +226,7 @@ class Stack:
             server.start()
             primary.wait_streamed_by(server)
 
-    def _start_kafka(self) -> list[Kafka]:
+    def _start_kafka(self) -> None:
         """All nodes at once, which need one another to serve. Raises StackFailed."""
         nodes = [server for server in self.servers.values() if isinstance(server, Kafka)]
         peers = [Peer(node.node, self._state.ports[f"{node.name}-controller"]) for node in nodes]
@@ -191,7 +235,6 @@ class Stack:
         with ThreadPoolExecutor() as pool:
             for _ in pool.map(lambda node: node.start(wait=False), nodes):
                 pass
-        return nodes
 
     def _furnish(self) -> None:
         """The schema and the topics, and the settings with which everybody finds both. Raises what migrations and topics raise."""
@@ -214,18 +257,21 @@ class Stack:
             topics.create(self.kafka_bootstrap, wanted)
             topics.check(self.kafka_bootstrap, wanted)
             found["kafka"] = self.kafka_bootstrap
+        if self.shape.redis:
+            found["redis"] = self.redis_url
+        if self.shape.opensearch:
+            found["opensearch"] = self.opensearch_url
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in found.items()]
         written.write_text("".join(["# Written by `outcry stack up`.\n", *lines]))
 
     def _choose_ports(self) -> None:
         """A port for every server that has none. Where nothing runs, taken ones are replaced too. Raises StackFailed."""
         ports, idle = self._state.ports, not any(server.alive() for server in self.servers.values())
-        listeners = [(name, *((f"{name}-controller",) if isinstance(server, Kafka) else ())) for name, server in self.servers.items()]
-        for name in chain.from_iterable(listeners):
+        for name in (name + suffix for name, server in self.servers.items() for suffix in server.listeners):
             if name not in ports or (idle and not loopback.is_free(ports[name])):
                 ports[name] = loopback.free_port(ports.values())
         for name, server in self.servers.items():
-            server.port = ports[name]
+            server.port = ports.get(name, 0)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

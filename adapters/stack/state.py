@@ -27,6 +27,10 @@ class Shape(msgspec.Struct, frozen=True):
     kafka: bool = True
     postgres: bool = True
     kafka_heap_mb: int = 384
+    redis: bool = False
+    redis_memory_mb: int = 512
+    opensearch: bool = False
+    opensearch_heap_mb: int = 1_024
 
 
 def _cluster_id() -> str:
@@ -71,7 +75,7 @@ def load(folder: Path, asked: Shape) -> State:
                 f"the stack in {folder} was made with {key} = {getattr(kept, key)}, asked for are {getattr(asked, key)}; "
                 "right would be that number, or another folder"
             )
-    added = {key: getattr(kept, key) or getattr(asked, key) for key in ("kafka", "postgres", "standby")}
+    added = {key: getattr(kept, key) or getattr(asked, key) for key in ("kafka", "postgres", "standby", "redis", "opensearch")}
     state.shape = msgspec.structs.replace(asked, **added)
     return state
 

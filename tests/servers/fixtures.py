@@ -6,6 +6,8 @@
     postgres_stack   the shared PostgreSQL: never kill it, never change its settings
     kafka_stack      the shared Kafka: one node
     full_stack       both
+    redis_stack      the shared Redis: never empty it, keep to keys of your own
+    opensearch_stack  the shared OpenSearch: keep to indices of your own
     database         of one test, migrated
     empty_database   of one test, as `outcry migrate` finds it the first time
     topic_prefix     of one test, for the names of topics and groups
@@ -39,6 +41,7 @@ from adapters.stack.stack import Stack
 PREFIX: Final = "outcry-tests-"
 TEMPLATE: Final = "migrated"
 QUICK: Final = "-XX:TieredStopAtLevel=1"  # Java compiles less: two thirds of the work until it serves
+SMALL_HEAP_MB: Final = 512
 YOUNG_S: Final = 60  # a folder may be somebody's before he has locked it
 
 
@@ -86,8 +89,20 @@ def kafka_stack(shared_folder: Path) -> Stack:
 
 @pytest.fixture(scope="session")
 def full_stack(shared_folder: Path) -> Stack:
-    """The shared stack, all of it running."""
+    """The shared stack, PostgreSQL and Kafka running."""
     return _up(Stack(shared_folder / "stack"))
+
+
+@pytest.fixture(scope="session")
+def redis_stack(shared_folder: Path) -> Stack:
+    """The shared stack, Redis running."""
+    return _up(Stack(shared_folder / "stack", postgres=False, kafka=False, redis=True))
+
+
+@pytest.fixture(scope="session")
+def opensearch_stack(shared_folder: Path) -> Stack:
+    """The shared stack, OpenSearch running."""
+    return _up(Stack(shared_folder / "stack", postgres=False, kafka=False, opensearch=True, opensearch_heap_mb=SMALL_HEAP_MB))
 
 
 @pytest.fixture(scope="session")

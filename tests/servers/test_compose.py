@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+import redis
+import yaml  # type: ignore[import-untyped]
 
-from adapters.stack import install, kafka, loopback, postgres, process
+from adapters.stack import install, kafka, loopback, opensearch, postgres, process
 from adapters.stack.kafka import Kafka, Peer
 from adapters.stack.postgres import Postgres
+from adapters.stack.redis import Redis
+from adapters.stack.stack import Stack
+from adapters.stack.state import Shape
 from tests.conftest import REPOSITORY
 
 DEPLOY = REPOSITORY / "deploy"
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
+SERVICES = yaml.safe_load(COMPOSE)["services"]
 OF_THE_CONTAINER = {"listen_addresses", "log_line_prefix", "log.dirs", "listeners", "advertised.listeners", "controller.quorum.voters"}
 
 
@@ -35,8 +42,58 @@ def test_kafka_has_the_same_settings(tmp_path: Path) -> None:
     assert theirs["KAFKA_HEAP_OPTS"] == "-Xmx384m"
 
 
+def test_redis_has_the_same_settings(tmp_path: Path) -> None:
+    """But how one comes in: a port and a password, where ours has a socket."""
+    words = SERVICES["redis"]["command"][1:]
+    theirs = {key.removeprefix("--"): value for key, value in zip(words[::2], words[1::2], strict=True) if key != "--aclfile"}
+    ours = Redis(tmp_path, memory_mb=Shape().redis_memory_mb).all_settings()
+    assert theirs == {key: value for key, value in ours.items() if key not in {"port", "unixsocket", "unixsocketperm"}}
+
+
+def test_redis_takes_the_list_of_who_comes_in(own_folder: Path) -> None:
+    """Made as the file says it; the password stands in no command line."""
+    (made,) = re.findall(r"printf\n#   ('user default .*?' .*) > redis\.acl", COMPOSE)
+    acl = subprocess.run(["sh", "-c", f"password=secret; printf {made}"], capture_output=True, check=True).stdout
+    stack = Stack(own_folder / "stack", postgres=False, kafka=False, redis=True)
+    server = stack.servers["redis"]
+    assert isinstance(server, Redis)
+    server.check()
+    server.write(server.folder / "redis.acl", acl.decode())
+    server.settings = {"aclfile": "redis.acl", "port": str(loopback.free_port(()))}
+    server.start(wait=False)
+    try:
+        assert _let_in(server.settings["port"], "outcry:secret@") is True
+        for wrong in ("", "outcry:guess@", "default:secret@"):
+            with pytest.raises(redis.exceptions.AuthenticationError):
+                _let_in(server.settings["port"], wrong)
+    finally:
+        server.kill()
+
+
+def _let_in(port: str, who: str) -> bool:
+    end = time.monotonic() + 30
+    while True:
+        try:
+            return bool(redis.Redis.from_url(f"redis://{who}{loopback.HOST}:{port}").ping())
+        except redis.exceptions.AuthenticationError:
+            raise
+        except redis.exceptions.ConnectionError:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_opensearch_has_the_same_settings() -> None:
+    """But those by which it finds its folders and ports. Its image has plugins, of which that for passwords is off."""
+    theirs = SERVICES["opensearch"]["environment"]
+    assert {key: theirs.get(key) for key in opensearch.SETTINGS} == opensearch.SETTINGS
+    heap_mb = Shape().opensearch_heap_mb
+    assert theirs["OPENSEARCH_JAVA_OPTS"] == f"-Xms{heap_mb}m -Xmx{heap_mb}m"
+    assert theirs["DISABLE_SECURITY_PLUGIN"] == "true"
+
+
 def test_the_versions_are_the_same() -> None:
     assert f"image: apache/kafka:{kafka.VERSION}" in COMPOSE
+    assert f"image: opensearchproject/opensearch:{opensearch.VERSION}" in COMPOSE
     assert re.findall(r"image: postgres:(\d+)", COMPOSE) == [str(install.POSTGRES_RELEASES.start)]
 
 

@@ -32,27 +32,27 @@ def test_a_stack_is_made_looked_at_mended_and_stopped(own_folder: Path, capfd: p
     folder = own_folder / "stack"
     made = Ran(folder, capfd, "up", "--partitions", "2")
     assert made.code == 0
-    assert made.err.splitlines()[-1].startswith("postgres: starting on port ")
+    assert made.err.splitlines()[-1].startswith("postgres: starting at 127.0.0.1:")
     assert "outcry serve" in made.out
     assert f"export OUTCRY_STACK={folder}" in made.out
     try:
         status = Ran(folder, capfd, "status", "--json")
-        assert (status.code, [server["state"] for server in status.json["servers"]]) == (0, ["serves", "serves"])
+        assert (status.code, [server["state"] for server in status.json["servers"]]) == (0, ["serves", "serves", "serves"])
 
         Stack.open(folder).servers["kafka-1"].kill()
         died = Ran(folder, capfd, "status", "--json")
         states = {server["server"]: server["state"] for server in died.json["servers"]}
-        assert (died.code, states) == (NO, {"postgres": "serves", "kafka-1": "died"})
+        assert (died.code, states) == (NO, {"postgres": "serves", "kafka-1": "died", "redis": "serves"})
 
         again = Ran(folder, capfd, "up", "--json")
         assert (again.code, again.json["ok"]) == (0, True)
-        assert again.err.splitlines() == [f"kafka-1: starting on port {Stack.open(folder).servers['kafka-1'].port}"]
+        assert again.err.splitlines() == [f"kafka-1: starting at {Stack.open(folder).servers['kafka-1'].address}"]
 
         logs = Ran(folder, capfd, "logs", "postgres", "--lines", "1000", "--json")
         assert any("ready to accept connections" in line for line in logs.json["postgres"]["lines"])
     finally:
         stopped = Ran(folder, capfd, "down", "--json")
-    assert (stopped.code, stopped.json["stopped"]) == (0, ["postgres", "kafka-1"])
+    assert (stopped.code, stopped.json["stopped"]) == (0, ["postgres", "kafka-1", "redis"])
     after = Ran(folder, capfd, "status", "--json")
     assert (after.code, {server["state"] for server in after.json["servers"]}) == (NO, {"stopped"})
 
@@ -71,8 +71,33 @@ def test_synchronous_without_a_standby_is_refused_and_nothing_is_made(tmp_path: 
     assert "--standby" in ran.err
 
 
+def test_a_server_that_there_is_not_is_refused_and_nothing_is_made(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(tmp_path, capfd, "up", "--with", "redis,teleprinter")
+    assert (ran.code, list(tmp_path.iterdir())) == (USAGE, [])
+    assert "no server 'teleprinter'; there are redis, opensearch, all, none" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ((), {"redis"}),
+        (("--with", "none"), set()),
+        (("--with", "opensearch"), {"opensearch"}),
+        (("--with", "all"), {"redis", "opensearch"}),
+    ],
+)
+def test_what_is_had_for_views_is_said_with_with(
+    given: tuple[str, ...], there: set[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Redis unless told: it takes next to nothing. OpenSearch takes more memory than all else together, so only who asks has it."""
+    made: list[Stack] = []
+    monkeypatch.setattr(Stack, "up", lambda stack: made.append(stack))  # noqa: PLW0108 - only a function becomes a method
+    Ran(own_folder / "stack", capfd, "up", *given)
+    assert set(made[0].servers) - {"postgres", "kafka-1"} == there
+
+
 def test_what_is_installed_is_named_with_its_place(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["stack", "install", "postgres", "--json"]) == 0
     assert Path(json.loads(capfd.readouterr().out)["postgres"], "initdb").exists()
     assert run(["stack", "install", "teleprinter"]) == USAGE
-    assert "there are postgres, kafka, faketime, eatmydata" in capfd.readouterr().err
+    assert "there are postgres, kafka, redis, opensearch, faketime, eatmydata" in capfd.readouterr().err
