@@ -161,7 +161,7 @@ class Arena:
         """Let every client hear its outcome, let the topic catch up, stop the workers; then ask the oracle. Raises StackFailed."""
         self.load.finish(timeout_s)
         self._wait_copied(timeout_s)
-        trouble = []
+        trouble: list[str] = []
         for each in list(self.workers):
             self.workers.remove(each)
             try:
@@ -169,7 +169,7 @@ class Arena:
             except StackFailed as failed:
                 trouble.append(f"worker: {str(failed).splitlines()[0]}")
         verdict = self._judged()
-        verdict.wrong += trouble
+        verdict.trouble += trouble
         return verdict
 
     def _judged(self) -> Verdict:

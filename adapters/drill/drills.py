@@ -129,7 +129,7 @@ DRILLS: Final = (
     Drill("rolling-restart", faults.workers_are_restarted, Control("forgets what it saw", ("forgets-what-it-saw",))),
     Drill("postgres-killed", faults.postgres_is_killed, NO_SYNCHRONOUS_COMMIT),
     Drill("kafka-killed", faults.broker_is_killed, FIRES_AND_FORGETS),
-    Drill("everything-killed", faults.everything_is_killed, NO_SYNCHRONOUS_COMMIT),
+    Drill("everything-killed", faults.everything_is_killed, ACKNOWLEDGES_FIRST),
     Drill(
         "cut-request",
         faults.commits_are_cut_before_the_request,

@@ -28,6 +28,8 @@ BEYOND_SESSION_S: Final = (2.5, 4.0)  # longer than the group waits for a silent
 COMMIT: Final = b"commands/"  # stands in the inputs of every block that came from Kafka, and so in the request that commits it
 DIES_WITHIN_S: Final = 10.0
 CLOCK: Final = "clock"
+AT_RANDOM: Final = 20
+BACK_WITHIN_S: Final = 60.0
 
 
 def owner_is_killed(arena: Arena) -> None:
@@ -194,6 +196,28 @@ def everything_is_killed(arena: Arena) -> None:
         for start in [pool.submit(server.start) for server in servers]:
             start.result()
     arena.start_workers(2)
+
+
+def anything(arena: Arena) -> None:
+    """One fault after the other, whichever comes, many times."""
+    for _ in range(AT_RANDOM):
+        arena.dice.choice(ANYTHING)(arena)
+        arena.load.wait_told(1, BACK_WITHIN_S)
+        arena.pause(0.0, 2.0)
+
+
+ANYTHING: Final = (
+    owner_is_killed,
+    owner_sleeps,
+    postgres_is_killed,
+    broker_is_killed,
+    commits_are_cut_before_the_request,
+    commits_are_cut_before_the_answer,
+    network_is_slow,
+    poison_is_sent,
+    workers_are_restarted,
+    everything_is_killed,
+)
 
 
 def _cut(arena: Arena, cut: Cut) -> None:

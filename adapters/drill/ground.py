@@ -14,6 +14,7 @@ from adapters.stack.postgres import Postgres
 from adapters.stack.stack import Stack
 
 PARTITION: Final = 1
+QUICK: Final = "-XX:TieredStopAtLevel=1"  # Java compiles less: it serves sooner, and is started often
 DISK_MB: Final = 512
 # Without synchronous commits, what was acknowledged would be on its way to the disk for at most this long. It changes nothing with them.
 LAZY_WRITES: Final = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
@@ -101,6 +102,7 @@ class Grounds:
 
 def _started(stack: Stack, began: ExitStack, settings: Mapping[str, str] = NONE) -> Stack:
     for server in stack.servers.values():
+        server.environment["JDK_JAVA_OPTIONS"] = QUICK
         if isinstance(server, Postgres):
             server.settings |= {**LAZY_WRITES, **settings}
     stack.folder.mkdir(parents=True, exist_ok=True)

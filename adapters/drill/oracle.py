@@ -41,7 +41,13 @@ class Entry(NamedTuple):
 
 @dataclass
 class Verdict:
-    """What came out. acknowledged: commands whose client was told an outcome; unknown: whose client never was."""
+    """What came out.
+
+    acknowledged     commands whose client was told an outcome; unknown: whose client never was
+    recorded         commands in the record, those that were repeated too
+    longest_pause_s  longest time in which nobody was told anything new
+    trouble          what is no broken promise, and not as it should be either
+    """
 
     acknowledged: int = 0
     unknown: int = 0
@@ -51,6 +57,7 @@ class Verdict:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
 
     @property
     def findings(self) -> list[str]:

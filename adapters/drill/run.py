@@ -52,17 +52,16 @@ class Result:
     passed: bool
     verdict: Verdict
     skipped: str = ""
-    failed: str = ""
 
     @property
     def says(self) -> str:
         """The verdict in a few words."""
-        findings = self.verdict.findings
+        first = next(iter([*self.verdict.findings, *self.verdict.trouble]), "nothing")
         if self.skipped:
             return f"skipped: {self.skipped}"
         if self.control:
-            return f"caught: {findings[0]}" if self.passed else f"NOT CAUGHT {self.failed}"
-        return "holds" if self.passed else f"BROKEN: {self.failed or (findings or [f'{self.verdict.unknown} outcomes unknown'])[0]}"
+            return f"caught: {first}" if self.passed else f"NOT CAUGHT: {first}"
+        return "holds" if self.passed else f"BROKEN: {first}"
 
     def fields(self) -> dict[str, Any]:
         """For JSON; findings are cut short."""
@@ -103,9 +102,14 @@ def attempt(drill: Drill, grounds: Grounds, seed: int, effort: Effort, *, contro
     except (NoDisk, NotInstalled) as missing:
         skipped = str(missing)
     seconds = time.monotonic() - began_s
-    bad = bool(verdict.findings)
-    passed = bool(skipped) or (bad if control else not (bad or failed or verdict.unknown))
-    return Result(drill.name, drill.happens, without, seconds, passed, verdict, skipped, failed)
+    if failed:
+        verdict.trouble.append(failed)
+    if verdict.unknown:
+        verdict.trouble.append(f"{verdict.unknown} outcomes stayed unknown")
+    held = not (verdict.findings or verdict.trouble)
+    caught = bool(verdict.findings and verdict.acknowledged)  # a market that never opened is no catch
+    passed = bool(skipped) or (caught if control else held)
+    return Result(drill.name, drill.happens, without, seconds, passed, verdict, skipped)
 
 
 def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, control: bool) -> tuple[Verdict, str]:
