@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -75,7 +76,8 @@ class CommandsTopic:
     def close(self) -> None:
         """Drop what is not on its way yet, and give the connections back."""
         self._producer.purge(blocking=False)
-        self._producer.close()
+        with suppress(KafkaException):  # what was dropped leaves a gap: that is meant
+            self._producer.close()
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:
         if error is not None and not self._failed:
