@@ -18,7 +18,6 @@ from adapters.drill.ground import Grounds
 from adapters.drill.run import Effort, Result, attempt, run
 from adapters.drill.sabotage import ALTERATIONS
 from adapters.stack.errors import NotInstalled
-from tests.cli.conftest import Outcry
 
 BRIEFLY = Effort(rate=1_000, before_s=(0.2, 0.6), after_s=0.2, patience_s=60.0)
 FOR_LONG = Effort(rate=500, before_s=(0.5, 1.0), after_s=1.0, patience_s=120.0)
@@ -51,19 +50,6 @@ def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> N
     """They reach into the product; one that no longer finds what it replaces would make a control that controls nothing."""
     altered = f"from adapters.drill.sabotage import ALTERATIONS; ALTERATIONS[{name!r}]()"
     subprocess.run([sys.executable, "-c", altered], check=True, env={**os.environ, "DRILL_CLOCK": str(tmp_path / "clock")})
-
-
-def test_the_list_says_what_happens_and_what_the_control_takes_away(outcry: Outcry) -> None:
-    ran = outcry("drill", "list", "--json")
-    assert ran.code == 0
-    assert {drill["drill"] for drill in ran.json["drills"]} == set(BY_NAME)
-    assert all(drill["fault"] and drill["control"] for drill in ran.json["drills"])
-
-
-def test_a_drill_that_is_none_is_told_so(outcry: Outcry) -> None:
-    ran = outcry("drill", "earthquake")
-    assert ran.code == 2
-    assert "'earthquake'; right would be all, list, or one of owner-killed" in ran.err
 
 
 @pytest.mark.soak
