@@ -8,10 +8,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from domain.columns import PARTITION_SHIFT
 from domain.events import COMMAND_REFUSED, FIRST_CONSEQUENCE, INSTRUMENT_LISTED
 from domain.fields import RowType
 from domain.rules import MALFORMED_FIELD
-from domain.verbs import RECEIVED_NS
+from domain.verbs import ACCOUNT, RECEIVED_NS
 from eventstore.blocks import Block
 from eventstore.codec import Rows
 
@@ -75,6 +76,21 @@ class Columns:
         listed: Ints = self.commands[self.kind[self.outcomes] == INSTRUMENT_LISTED]
         return listed
 
+    def account(self, at: Ints) -> Ints:
+        """Of the events *at*: whose command caused them, so the taker's for a trade."""
+        accounts: Ints = self.commands[self.command[at], ACCOUNT]
+        return accounts
+
+    def incoming(self, at: Ints) -> Ints:
+        """Of the events *at*: number of the order that their command entered or replaced (else word 1 of its outcome)."""
+        orders: Ints = self.events[self.outcomes[self.command[at]], 1]
+        return orders
+
+    def number(self, at: Ints) -> Ints:
+        """Of the events *at*: their number, unique for ever."""
+        numbers: Ints = self.partition * 2**PARTITION_SHIFT + self.first_event + at
+        return numbers
+
     def times_ns(self, before_ns: int) -> Ints:
         """Of each command: its time, rising from *before_ns*, the time of the block before. A malformed one does not move time."""
         refusal = self.events[self.outcomes]
@@ -99,7 +115,7 @@ def summed(keys: Ints, changes: Ints) -> tuple[Ints, Ints]:
     """The distinct *keys*, ascending, and for each the sum of its *changes* (one row per key, of any width)."""
     if not len(keys):
         return keys, changes
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     ranked = keys[order]
     first = starts(ranked)
     return ranked[first], np.add.reduceat(changes[order], first)
@@ -109,3 +125,13 @@ def field(rows: Ints, row_type: RowType, name: str) -> Ints:
     """One named field of *rows*, all of *row_type*. KeyError when it has none of that name."""
     at = {field.name: field for field in row_type.fields}[name]
     return rows[:, at.word] if at.bits == 64 else (rows[:, at.word] >> at.shift) & (2**at.bits - 1)
+
+
+def grown(values: Ints, last: int) -> Ints:
+    """*values* (along its last axis) with a place for *last*, zeros where it is new; a quarter more than needed."""
+    size = values.shape[-1]
+    if last < size:
+        return values
+    larger = np.zeros((*values.shape[:-1], max(1_024, last + 1 + last // 4)), np.int64)
+    larger[..., :size] = values
+    return larger

@@ -1,137 +1,89 @@
-"""The rows of the views: keys, and values as packed little-endian words. Writer and reader of a view share this page.
+"""How rows are packed: little-endian int64 words. Word 0 is the version of the layout, then come one or more records of the same fields.
 
-view      key                                    value
-quotes    quote:INSTRUMENT                       4 x i64   Quote
-depth     depth:INSTRUMENT:SIDE                  n x 2 i64 Level, best first, n <= DEPTH_LEVELS; SIDE is buy or sell
-trades    trades:INSTRUMENT                      n x 5 i64 Trade, newest first, n <= LAST_TRADES
-bars      bar:SECONDS:INSTRUMENT:PLACE           6 x i64, 2 x u128 Bar; PLACE = start // interval % BARS_KEPT: a later bar takes the place
-balances  balance:ACCOUNT:ASSET                  2 x i64   Balance
-
-Prices are ticks, quantities lots, money minor units, times nanoseconds of UTC. An empty value means that the row is gone.
+A field is one word; a *wide* one is two, the lower first: a day's sum of 60-bit amounts does not fit one. An empty row means: gone.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from domain.verbs import SIDES
+import numpy as np
 
-DEPTH_LEVELS: Final = 32
-LAST_TRADES: Final = 32
-BARS_KEPT: Final = 1_440
-BAR_SECONDS: Final = (1, 60, 300, 3_600, 86_400)
+from projections.columns import Ints
 
-_TWO: Final = struct.Struct("<2q")
-_QUOTE: Final = struct.Struct("<4q")
-_TRADE: Final = struct.Struct("<5q")
-_BAR: Final = struct.Struct("<6q16s16s")
+Record = TypeVar("Record", bound=NamedTuple)
+WORD_BYTES: Final = 8
+_WORD: Final = 2**64
 
 
-class Quote(NamedTuple):
-    """Best prices and the lots open there; 0, 0 for a side that is empty."""
+class OtherLayout(Exception):
+    """A row was written by another release. Rebuild the view with this one, or read it with that one."""
 
-    bid_ticks: int
-    bid_lots: int
-    ask_ticks: int
-    ask_lots: int
-
-    def pack(self) -> bytes:
-        """The row."""
-        return _QUOTE.pack(*self)
-
-    @classmethod
-    def unpack(cls, row: bytes) -> Quote:
-        """From a row of quotes."""
-        return cls(*_QUOTE.unpack(row))
+    def __init__(self, name: str, version: int, known: int) -> None:
+        super().__init__(f"a row of {name} has layout {version}, this release reads {known}: rebuild the view, or use that release")
 
 
-class Level(NamedTuple):
-    """One price of one side and the lots open there."""
+class Layout(Generic[Record]):
+    """The layout of the rows of one view.
 
-    price_ticks: int
-    quantity_lots: int
+    version  rises when fields or their meaning change
+    record   their names, a NamedTuple of int
+    wide     which of them are two words, unsigned
+    """
 
-    @classmethod
-    def unpack(cls, row: bytes) -> list[Level]:
-        """From a row of depth, best first."""
-        return [cls(*words) for words in _TWO.iter_unpack(row)]
+    def __init__(self, version: int, record: type[Record], wide: Collection[str] = ()) -> None:
+        self.version, self.record = version, record
+        self.fields: Final[dict[str, int]] = {name: 1 + (name in wide) for name in record._fields}
+        self._head = struct.pack("<q", version)
+        self._struct = struct.Struct("<" + "".join("Qq" if words == 2 else "q" for words in self.fields.values()))
+        self._narrow = not wide
 
+    def pack(self, *records: Record) -> bytes:
+        """The row that holds *records*."""
+        return self._head + b"".join(self._struct.pack(*self._words(record)) for record in records)
 
-class Trade(NamedTuple):
-    """One trade. number is unique for ever; side is the taker's, 0 buy, 1 sell."""
+    def pack_words(self, words: Ints) -> bytes:
+        """The row that holds the records int64[n, fields]; none of the fields is wide."""
+        return self._head + words.astype("<i8", copy=False).tobytes()
 
-    number: int
-    time_ns: int
-    price_ticks: int
-    quantity_lots: int
-    side: int
+    def pack_each(self, columns: Sequence[Ints] | Ints) -> list[bytes]:
+        """A row of one record for each place of the *columns*, one column per field; none of the fields is wide."""
+        assert self._narrow, "a wide field is no column"
+        assert len(columns) == len(self.fields), f"{self.record.__name__} has {len(self.fields)} fields"
+        words = np.empty((len(columns[0]), 1 + len(columns)), "<i8")
+        words[:, 0] = self.version
+        for place, column in enumerate(columns, 1):
+            words[:, place] = column
+        data, size = words.tobytes(), WORD_BYTES * words.shape[1]
+        return [data[at : at + size] for at in range(0, len(data), size)]
 
-    @classmethod
-    def unpack(cls, row: bytes) -> list[Trade]:
-        """From a row of trades, newest first."""
-        return [cls(*words) for words in _TRADE.iter_unpack(row)]
+    def unpack(self, row: bytes) -> list[Record]:
+        """The records of a row, none of an empty one. Raises OtherLayout."""
+        if not row:
+            return []
+        version = int.from_bytes(row[:WORD_BYTES], "little")
+        if version != self.version:
+            raise OtherLayout(self.record.__name__, version, self.version)
+        return [self.record._make(self._values(words)) for words in self._struct.iter_unpack(row[WORD_BYTES:])]
 
+    def one(self, row: bytes) -> Record:
+        """The record of a row that holds one. Raises OtherLayout."""
+        (record,) = self.unpack(row)
+        return record
 
-class Bar(NamedTuple):
-    """Trading of one instrument in one interval, from start_ns (a multiple of the interval) on. turnover: quote minor units."""
+    def _words(self, record: Record) -> list[int]:
+        if self._narrow:
+            return list(record)
+        return [word for value, words in zip(record, self.fields.values(), strict=True) for word in _split(value, words)]
 
-    start_ns: int
-    open_ticks: int
-    high_ticks: int
-    low_ticks: int
-    close_ticks: int
-    trades: int
-    volume_lots: int
-    turnover: int
-
-    def pack(self) -> bytes:
-        """The row. Volume and turnover are 128 bits wide: a day's sum of 60-bit amounts does not fit 64."""
-        return _BAR.pack(*self[:6], self.volume_lots.to_bytes(16, "little"), self.turnover.to_bytes(16, "little"))
-
-    @classmethod
-    def unpack(cls, row: bytes) -> Bar:
-        """From a row of bars."""
-        *words, volume, turnover = _BAR.unpack(row)
-        return cls._make([*words, int.from_bytes(volume, "little"), int.from_bytes(turnover, "little")])
-
-
-class Balance(NamedTuple):
-    """What an account has of an asset, minor units."""
-
-    available: int
-    held: int
-
-    def pack(self) -> bytes:
-        """The row."""
-        return _TWO.pack(*self)
-
-    @classmethod
-    def unpack(cls, row: bytes) -> Balance:
-        """From a row of balances."""
-        return cls(*_TWO.unpack(row))
+    def _values(self, words: tuple[Any, ...]) -> list[int]:
+        if self._narrow:
+            return list(words)
+        each = iter(words)
+        return [next(each) if wide == 1 else next(each) + next(each) * _WORD for wide in self.fields.values()]
 
 
-def quote_key(instrument: int) -> str:
-    """Key of an instrument's Quote."""
-    return f"quote:{instrument}"
-
-
-def depth_key(instrument: int, side: int) -> str:
-    """Key of one side's best levels."""
-    return f"depth:{instrument}:{SIDES[side]}"
-
-
-def trades_key(instrument: int) -> str:
-    """Key of an instrument's last trades."""
-    return f"trades:{instrument}"
-
-
-def bar_key(seconds: int, instrument: int, start_ns: int) -> str:
-    """Key of the bar that begins at *start_ns*; the value says whether the bar there is that one or one BARS_KEPT intervals older."""
-    return f"bar:{seconds}:{instrument}:{start_ns // (seconds * 10**9) % BARS_KEPT}"
-
-
-def balance_key(account: int, asset: int) -> str:
-    """Key of an account's Balance of an asset; account 0 is the venue."""
-    return f"balance:{account}:{asset}"
+def _split(value: int, words: int) -> tuple[int, ...]:
+    return (value,) if words == 1 else (value % _WORD, value // _WORD)

@@ -1,19 +1,18 @@
-"""Best bid and ask with sizes, per instrument. One row per instrument whose best changed in the block.
+"""Best bid and ask with the lots and orders open there, per instrument. One row per instrument whose best changed in the block.
 
-Bound: price levels (projections/levels.py), and one row per instrument.
+Bound: price levels (projections/levels.py) and 3 MB; one row per instrument, at most 65,535.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import numpy as np
 
+from domain.columns import MAX_INSTRUMENT
 from domain.verbs import BUY, SELL
-from projections.columns import Columns
+from projections.columns import Columns, Ints
+from projections.layouts import QUOTE, quote_key
 from projections.levels import Levels
-from projections.packed import Quote, quote_key
 from projections.view import Rows
-
-NOTHING: Final = Quote(0, 0, 0, 0)
 
 
 class Quotes:
@@ -21,21 +20,19 @@ class Quotes:
 
     def __init__(self) -> None:
         self._levels = Levels()
-        self._shown: dict[int, Quote] = {}
+        self._shown = np.zeros((MAX_INSTRUMENT + 1, len(QUOTE.fields)), np.int64)
 
     def fold(self, block: Columns) -> Rows:
         """See Fold."""
-        rows = {}
-        for instrument in sorted({book_side >> 1 for book_side in self._levels.advance(block)}):
-            quote = self.quote(instrument)
-            if quote != self._shown.get(instrument, NOTHING):
-                self._shown[instrument] = quote
-                rows[quote_key(instrument)] = quote.pack()
-        return rows
+        instruments = np.unique(self._levels.advance(block) // 2)
+        quotes = self._quotes(instruments)
+        changed = (quotes != self._shown[instruments]).any(axis=1)
+        instruments, quotes = instruments[changed], quotes[changed]
+        self._shown[instruments] = quotes
+        return dict(zip(map(quote_key, instruments.tolist()), QUOTE.pack_each(quotes.T), strict=True))
 
-    def quote(self, instrument: int) -> Quote:
-        """Best of both sides now."""
-        return Quote(*self._levels.best(instrument * 2 + BUY), *self._levels.best(instrument * 2 + SELL))
+    def _quotes(self, instruments: Ints) -> Ints:
+        return np.hstack([self._levels.best(instruments * 2 + BUY), self._levels.best(instruments * 2 + SELL)])
 
     def state(self) -> bytes:
         """See Fold."""
@@ -44,4 +41,6 @@ class Quotes:
     def restore(self, state: bytes) -> None:
         """See Fold."""
         self._levels.restore(state)
-        self._shown = {instrument: self.quote(instrument) for instrument in {side >> 1 for side in self._levels.book_sides()}}
+        instruments = np.unique(self._levels.book_sides() // 2)
+        self._shown[:] = 0
+        self._shown[instruments] = self._quotes(instruments)

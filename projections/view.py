@@ -2,7 +2,7 @@
 
 fold   state + block -> changed rows; knows nothing of where rows go or who drives it
 view   keeps rows, and with them the position they are as of
-runner reads blocks and calls advance(): in process (projections/embedded.py), or a worker fed by the topic
+runner reads blocks and calls advance(): in process (projections/runner.py), or a worker fed by the topic
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class MemoryView:
 
     def __init__(self) -> None:
         self.rows: Rows = {}
+        self._groups: dict[str, dict[str, None]] = {}  # what a key begins with -> the keys, in the order in which they came
         self._positions: dict[int, int] = {}
         self._lock = threading.Lock()
 
@@ -98,12 +99,28 @@ class MemoryView:
     def write(self, rows: Rows, partition: int, seq: int) -> None:
         """See View."""
         with self._lock:
+            for key in [key for key in rows if key not in self.rows]:
+                self._groups.setdefault(group_of(key), {})[key] = None
             self.rows.update(rows)
             for gone in [key for key, row in rows.items() if not row]:
-                self.rows.pop(gone, None)
+                del self.rows[gone]
+                members = self._groups[group_of(gone)]
+                del members[gone]
+                if not members:
+                    del self._groups[group_of(gone)]
             self._positions[partition] = seq
 
     def read(self, key: str, partition: int) -> tuple[bytes, int]:
         """A row (empty: there is none) and the block it is as of."""
         with self._lock:
             return self.rows.get(key, b""), self.position(partition)
+
+    def group(self, group: str, partition: int) -> tuple[Rows, int]:
+        """The rows whose keys are *group*, a colon and one part more; and the block they are as of."""
+        with self._lock:
+            return {key: self.rows[key] for key in self._groups.get(group, ())}, self.position(partition)
+
+
+def group_of(key: str) -> str:
+    """All of a key but its last part."""
+    return key.rpartition(":")[0]

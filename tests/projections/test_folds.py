@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 from struct import pack
 
 import pytest
@@ -12,13 +14,14 @@ from hypothesis import strategies as st
 from domain import queries
 from domain.partition import Partition
 from domain.verbs import BUY, SELL
+from projections.book import Book
 from projections.columns import Columns
 from projections.depth import Depth
 from projections.embedded import FOLDS, Views
-from projections.packed import DEPTH_LEVELS, LAST_TRADES, Balance, Bar, balance_key
+from projections.layouts import BALANCE, BOOK_ORDERS, DEPTH_LEVELS, KEPT_PER_ACCOUNT, LAST_TRADES, Balance, Bar, balance_key
 from projections.view import Rows
 from tests.projections.flow import trading
-from tests.projections.naive import Naive
+from tests.projections.naive import Naive, Order
 
 SEEDS = st.integers(0, 2**32)
 
@@ -38,35 +41,94 @@ def test_every_view_is_what_the_events_say(seed: int, longest: int) -> None:
 
 def without_zeros(rows: Rows) -> Rows:
     """A balance or quote that is nothing may have no row yet."""
-    return {key: row for key, row in rows.items() if any(row)}
+    return {key: row for key, row in rows.items() if any(row[8:])}
 
 
 def shown_by(naive: Naive) -> dict[str, Rows]:
     """The rows of each view: layouts as projections/packed.py documents them, written out with struct."""
     sides = {(instrument, side): naive.levels(instrument, side) for instrument in naive.listed for side in (BUY, SELL)}
-    best = {key: levels[0] if levels else (0, 0) for key, levels in sides.items()}
+    best = {key: levels[0] if levels else (0, 0, 0) for key, levels in sides.items()}
     quotes = {instrument: (*best[instrument, BUY], *best[instrument, SELL]) for instrument in naive.listed}
+    queues = {(instrument, side): naive.queue(instrument, side) for instrument, side in sides}
     return {
-        "quotes": {f"quote:{instrument}": pack("<4q", *quote) for instrument, quote in quotes.items()},
+        "quotes": {f"quote:{instrument}": words(*quote) for instrument, quote in quotes.items()},
         "depth": {
-            f"depth:{instrument}:{('buy', 'sell')[side]}": b"".join(pack("<2q", *level) for level in levels[:DEPTH_LEVELS])
+            f"depth:{instrument}:{('buy', 'sell')[side]}": words(*chain(*levels[:DEPTH_LEVELS]))
             for (instrument, side), levels in sides.items()
             if levels
         },
-        "trades": {
-            f"trades:{instrument}": b"".join(pack("<5q", *trade) for trade in trades[: -LAST_TRADES - 1 : -1])
-            for instrument, trades in naive.trades.items()
+        "book": {
+            f"book:{instrument}:{('buy', 'sell')[side]}": words(*chain(*queue[:BOOK_ORDERS]))
+            for (instrument, side), queue in queues.items()
+            if queue
         },
+        "trades": {f"trades:{instrument}": words(*chain(*trades[: -LAST_TRADES - 1 : -1])) for instrument, trades in naive.trades.items()},
         "bars": {
             f"bar:{seconds}:{instrument}:{start_ns // 10**9 // seconds % 1_440}": bar_row(bar)  # a later bar takes the place
             for (seconds, instrument, start_ns), bar in naive.bars.items()
         },
-        "balances": {f"balance:{account}:{asset}": pack("<2q", *both) for (account, asset), both in naive.balances.items()},
+        "statistics": {
+            f"statistics:{instrument}": bar_row(bar) for instrument in naive.listed if (bar := naive.last_day(instrument)) is not None
+        },
+        "orders": {
+            **{f"order:{order.account}:{order.number}": order_row(order) for order in naive.orders.values()},
+            **ring("ended", [(order.account, order_row(order)) for order in naive.ended]),
+        },
+        "executions": ring("execution", list(executions_of(naive))),
+        "balances": {f"balance:{account}:{asset}": words(*both) for (account, asset), both in naive.balances.items()},
+        "statements": ring("statement", [(account, words(*line)) for account, *line in naive.lines]),
+        "instruments": {
+            f"instrument:{instrument}": words(*state, *list(naive.listed[instrument].values())[6:])
+            for instrument, state in naive.states.items()
+        },
+        "totals": totals_of(naive),
     }
 
 
+def words(*values: int) -> bytes:
+    """A row of layout 1."""
+    return pack(f"<{1 + len(values)}q", 1, *values)
+
+
 def bar_row(bar: Bar) -> bytes:
-    return pack("<6q", *bar[:6]) + bar.volume_lots.to_bytes(16, "little") + bar.turnover.to_bytes(16, "little")
+    return words(*bar[:7]) + bar.volume_lots.to_bytes(16, "little") + bar.turnover.to_bytes(16, "little")
+
+
+def order_row(order: Order) -> bytes:
+    return words(
+        *(order.number, order.account, order.instrument, order.side, *order.terms, order.client_order_id),
+        *(order.price, order.quantity, order.lots, order.filled, order.value, order.fees),
+        *(order.accepted_ns, order.changed_ns, order.ended_by, order.reason),
+    )
+
+
+def executions_of(naive: Naive) -> Iterator[tuple[int, bytes]]:
+    for bargain in naive.bargains:
+        number, time_ns, price, lots, side = bargain.trade
+        for is_maker, (account, order, fee) in enumerate((bargain.taker, bargain.maker)):
+            yield account, words(number, time_ns, order, bargain.instrument, side ^ is_maker, is_maker, price, lots, fee)
+
+
+def ring(name: str, rows: list[tuple[int, bytes]], kept: int = KEPT_PER_ACCOUNT) -> Rows:
+    """The newest *kept* of each account; the n-th stands in place n % kept."""
+    numbers, shown = Counter[int](), {}
+    for account, row in rows:
+        shown[f"{name}:{account}:{numbers[account] % kept}"] = row
+        numbers[account] += 1
+    return shown
+
+
+def totals_of(naive: Naive) -> Rows:
+    trades = [trade for each in naive.trades.values() for trade in each]
+    volume = sum(trade.quantity_lots for trade in trades).to_bytes(16, "little")
+    rows = {
+        "totals:1:all": words(naive.time_ns, naive.blocks, naive.commands, naive.next_event, len(trades)) + volume,
+        "totals:1:kinds": words(*(naive.kinds[kind] for kind in range(64))),
+    }
+    for asset, sums in naive.assets.items():
+        wide = (sums[name].to_bytes(16, "little") for name in ("deposited", "withdrawn", "traded", "fees"))
+        rows[f"totals:1:{asset}"] = words(sums["deposited"] - sums["withdrawn"]) + b"".join(wide)
+    return rows
 
 
 @pytest.mark.parametrize("name", FOLDS)
@@ -87,20 +149,24 @@ def test_a_fold_restored_from_its_state_goes_on_as_if_it_had_never_stopped(name:
 @settings(max_examples=10)
 @given(SEEDS)
 def test_the_views_say_what_the_engine_says_at_the_end(seed: int) -> None:
-    """Depth and quotes are the engine's book by price; every balance is the engine's."""
-    engine, views, depth = Partition(1), Views(1), Depth()
+    """Depth and book are the engine's, level by level and order by order; every balance is the engine's."""
+    engine, views, depth, book = Partition(1), Views(1), Depth(), Book()
     for block in trading(seed, 400):
         engine.apply(*block.rows())
         views.advance(block)
         depth.fold(Columns(block))
+        book.fold(Columns(block))
     for instrument in (1, 2, 3):
         for side, orders in enumerate(queries.book(engine, instrument)):
-            lots = Counter[int]()
+            lots, count = Counter[int](), Counter[int]()
             for order in orders:
                 lots[order.price_ticks] += order.quantity_lots
-            assert depth.levels(instrument, side) == list(lots.items())
+                count[order.price_ticks] += 1
+            assert depth.levels(instrument, side) == [(price, lots[price], count[price]) for price in lots]
+            in_queue = [(order.order, order.price_ticks, order.quantity_lots) for order in orders]
+            assert book.orders(instrument, side) == in_queue
     balances = {
-        balance_key(account, asset): Balance(*both).pack()
+        balance_key(account, asset): BALANCE.pack(Balance(*both))
         for account in range(12)
         for asset, both in queries.balances(engine, account).items()
     }

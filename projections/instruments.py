@@ -1,0 +1,52 @@
+"""Every instrument: what was listed, and the state it is in.
+
+Bound: one row of 160 bytes per instrument, at most 65,535, and as much in the fold.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from domain.events import EVENT_BY_CODE, INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
+from domain.verbs import LIST_INSTRUMENT, PRE_OPEN, VERB_BY_CODE
+from projections.columns import Columns, field
+from projections.layouts import INSTRUMENT, Instrument, instrument_key
+from projections.view import Rows
+
+_LISTED = Instrument._fields[3:]
+_STATE_FIELDS = EVENT_BY_CODE[INSTRUMENT_STATE_CHANGED]
+
+
+class Instruments:
+    """Fold of instruments (see Fold)."""
+
+    def __init__(self) -> None:
+        self._time_ns = 0
+        self._instruments: dict[int, Instrument] = {}
+
+    def fold(self, block: Columns) -> Rows:
+        """See Fold."""
+        at = np.flatnonzero(np.isin(block.kind, (INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED)))
+        times_ns = block.times_ns(self._time_ns)[block.command[at]].tolist() if len(at) else []
+        self._time_ns = block.time_ns
+        changed = {}
+        for place, time_ns in zip(at.tolist(), times_ns, strict=True):
+            instrument = int(block.instrument[place])
+            if block.kind[place] == INSTRUMENT_LISTED:
+                listed = block.commands[block.command[place]][None]
+                facts = [int(field(listed, VERB_BY_CODE[LIST_INSTRUMENT], name)[0]) for name in _LISTED]
+                changed[instrument] = Instrument(PRE_OPEN, time_ns, time_ns, *facts)
+            else:
+                state = int(field(block.events[place : place + 1], _STATE_FIELDS, "state")[0])
+                changed[instrument] = self._instruments[instrument]._replace(state=state, since_ns=time_ns)
+            self._instruments[instrument] = changed[instrument]
+        return {instrument_key(instrument): INSTRUMENT.pack(changed[instrument]) for instrument in sorted(changed)}
+
+    def state(self) -> bytes:
+        """See Fold."""
+        return msgspec.msgpack.encode((self._time_ns, self._instruments))
+
+    def restore(self, state: bytes) -> None:
+        """See Fold."""
+        self._time_ns, self._instruments = msgspec.msgpack.decode(state, type=tuple[int, dict[int, Instrument]])

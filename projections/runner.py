@@ -1,0 +1,90 @@
+"""Keeps the views of a partition up to date in a thread of its own, behind whoever commits its blocks and never in his way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from types import TracebackType
+from typing import Final, Self
+
+from eventstore.blocks import Block
+from eventstore.ports import BlockLog, Damaged, NewerSchema, StoreFailed
+from projections.embedded import Views
+from projections.view import Gap
+
+WAITING_BLOCKS: Final = 64
+RETRY_S: Final = 1.0
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Runner:
+    """Begins with what the record has, then takes what is offered. At most WAITING_BLOCKS wait: at the bound they are dropped, and what is
+    missing is read from the record.
+
+    dropped  blocks that were
+    failure  why the record could not be read to the end, None when it could; after StoreFailed it is tried again, others are for good
+    """
+
+    def __init__(self, views: Views, log: BlockLog, waiting_blocks: int = WAITING_BLOCKS) -> None:
+        self._views, self._log, self._bound = views, log, waiting_blocks
+        self._waiting: deque[Block] = deque()
+        self._reads = True  # what is missing stands in the record, not in the queue
+        self._closing = False
+        self._changed = threading.Condition()
+        self.dropped = 0
+        self.failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name=f"partition {views.partition} views", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def offer(self, block: Block) -> None:
+        """Take *block*, which is on record, in when its turn comes. Returns at once."""
+        with self._changed:
+            if len(self._waiting) >= self._bound:
+                self.dropped += len(self._waiting)
+                self._waiting.clear()
+                self._reads = True
+            if not self._reads:
+                self._waiting.append(block)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Take nothing more in; returns when the block in hand is done."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._reads or self._waiting)
+                reads, self._reads = self._reads, False
+                block = None if reads or self._closing else self._waiting.popleft()
+            try:
+                if block is None:
+                    self._views.catch_up(self._log, lambda: not self._closing)
+                else:
+                    self._views.advance(block)
+                self.failure = None
+            except Gap:
+                self._reads = True
+            except StoreFailed as failed:
+                self._fail(failed)
+                self._reads = True
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing, RETRY_S)
+            except (Damaged, NewerSchema) as failed:
+                self._fail(failed)
+                return
+
+    def _fail(self, failed: Exception) -> None:
+        if self.failure is None:
+            _LOG.error("views of partition %d: %s", self._views.partition, failed)
+        self.failure = failed
