@@ -1,0 +1,163 @@
+"""Views in Redis, for every process that reads them.
+
+key                                     holds
+outcry:{CLUSTER:VIEW:PARTITION}         number of the block the rows are as of
+outcry:{CLUSTER:VIEW:PARTITION}:BUCKET  hash: key of a row -> the row; BUCKET = CRC-32 of the key without its last part, modulo BUCKETS
+
+So a group of rows (`balance:7`) lies in one bucket, and many small rows share one: 10 M balances of 24 bytes take a third of the memory
+that a key for each would. The braces keep all of a partition's view on one node where Redis is a cluster.
+
+One script, sent once a block, writes rows and position. It does so only on the very position that its writer left: a Redis that came back
+without its last writes, an empty one in its place and a second writer are noticed before a row is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias, cast
+from zlib import crc32
+
+import msgspec
+import redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - Redis's own
+from redis.retry import Retry
+
+from projections.view import Rows
+
+Word: TypeAlias = int | str | msgspec.Raw
+KEEPS_ALL: Final = "noeviction"
+BUCKETS: Final = 65_536
+BYTES: Final = b"\xdb"  # how MessagePack used to begin bytes: the only way that Redis's Lua knows
+ROWS_AT_ONCE: Final = 1_000  # of one bucket in one command: Lua hands over no more than 7,999 values
+WRITE: Final = """\
+local at = redis.call('GET', KEYS[1]) or '0'
+if at == ARGV[2] then return at end
+if at ~= ARGV[1] then return at end
+redis.call('SET', KEYS[1], ARGV[2])
+local kept, gone = unpack(cmsgpack.unpack(ARGV[3]))
+for _, row in ipairs(kept) do redis.call('HSET', KEYS[1] .. ':' .. row[1], unpack(row, 2)) end
+for _, row in ipairs(gone) do redis.call('HDEL', KEYS[1] .. ':' .. row[1], unpack(row, 2)) end
+return ARGV[2]
+"""
+READ: Final = """\
+return {redis.call(ARGV[1], KEYS[1] .. ':' .. ARGV[2], unpack(ARGV, 3)), redis.call('GET', KEYS[1])}
+"""  # a script, since a full Redis refuses even to be read between MULTI and EXEC
+
+
+class Displaced(Exception):
+    """The view is not as its writer left it: it may lack rows that will not come again. Fold the record anew from before its position."""
+
+    def __init__(self, view: str, partition: int, left_at: int, found_at: int) -> None:
+        super().__init__(
+            f"view {view} of partition {partition} is as of block {found_at}, was left as of {left_at}: another writes it, or Redis lost "
+            f"what it had; see that there is one writer, then fold the record anew, with a state as of block {found_at} or an earlier one"
+        )
+        self.left_at, self.found_at = left_at, found_at
+
+
+class ViewAway(OSError):
+    """Redis does not do what it is asked: away, full, or another's. What the view has stays, and can be written when it answers again."""
+
+
+def connect(url: str, *, patience_s: float = 1.0) -> redis.Redis:
+    """A client that tries again for *patience_s*, which repeats nothing: a block that is there already is not written again."""
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=patience_s,
+        socket_connect_timeout=patience_s,
+        retry=Retry(ExponentialBackoff(cap=patience_s / 4, base=0.01), retries=8),
+        retry_on_error=[BusyLoadingError, ConnectionError, TimeoutError],
+    )
+
+
+class RedisView:
+    """A view of a cluster in Redis: see projections.view.View. Any number of objects read it, one writes it.
+
+    cluster  id that keeps several records apart in one Redis
+    name     of the view: quotes
+    Every method raises ViewAway.
+    """
+
+    def __init__(self, client: redis.Redis, cluster: str, name: str) -> None:
+        self._client, self._cluster, self.name = client, cluster, name
+        self._write, self._read = client.register_script(WRITE), client.register_script(READ)
+        self._left_at: dict[int, int] = {}
+
+    def position(self, partition: int) -> int:
+        """See View. Asked once, then as this object left it."""
+        if partition not in self._left_at:
+            with self._asking(f"reading the position of partition {partition}"):
+                self._refuse_eviction()
+                self._left_at[partition] = int(cast("bytes | None", self._client.get(self._key(partition))) or 0)
+        return self._left_at[partition]
+
+    def write(self, rows: Rows, partition: int, seq: int) -> None:
+        """See View. Raises Displaced; after it and after ViewAway the position is asked anew."""
+        left_at = self.position(partition)
+        assert seq > left_at, f"block {seq} for a view that is as of block {left_at}"
+        del self._left_at[partition]
+        with self._asking(f"writing block {seq} of partition {partition}"):
+            found = self._write([self._key(partition)], [left_at, seq, msgspec.msgpack.encode(_by_bucket(rows))])
+        if int(cast("bytes", found)) != seq:
+            raise Displaced(self.name, partition, left_at, int(cast("bytes", found)))
+        self._left_at[partition] = seq
+
+    def read(self, key: str, partition: int) -> tuple[bytes, int]:
+        """A row (empty: there is none) and the block it is as of."""
+        row, seq = self._together(partition, "hget", _bucket(key), key)
+        return row or b"", seq
+
+    def group(self, group: str, partition: int) -> tuple[Rows, int]:
+        """The rows whose keys are *group*, a colon and one part more, in no order; and the block they are as of."""
+        found, seq = self._together(partition, "hgetall", _bucket(f"{group}:"))
+        rows = ((key.decode(), row) for key, row in zip(found[::2], found[1::2], strict=True))
+        return {key: row for key, row in rows if key.rpartition(":")[0] == group}, seq
+
+    def _refuse_eviction(self) -> None:
+        policy = cast("dict[str, str]", self._client.info("memory"))["maxmemory_policy"]
+        if policy != KEEPS_ALL:
+            raise ViewAway(
+                f"view {self.name}: Redis drops rows when it is full, and nobody would know (maxmemory-policy is {policy}); "
+                f"right would be {KEEPS_ALL}, with which it refuses to be written"
+            )
+
+    def _together(self, partition: int, command: str, bucket: int, *arguments: str) -> tuple[Any, int]:
+        """What *command* says of a bucket, and the position at that moment."""
+        with self._asking(f"reading partition {partition}"):
+            answer, position = cast("list[Any]", self._read([self._key(partition)], [command, bucket, *arguments]))
+        return answer, int(position or 0)
+
+    def _key(self, partition: int) -> str:
+        return f"outcry:{{{self._cluster}:{self.name}:{partition}}}"
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except redis.RedisError as failed:
+            raise ViewAway(
+                f"view {self.name}: {what}: Redis: {failed}; it goes on when Redis answers, and has room (maxmemory)"
+            ) from failed
+
+
+def _bucket(key: str) -> int:
+    """Where the row of *key* lies, with all of its group."""
+    return crc32(key.rpartition(":")[0].encode()) % BUCKETS
+
+
+def _by_bucket(rows: Rows) -> tuple[list[list[Word]], list[list[Word]]]:
+    """What is kept: bucket, key, row, key, row, ...; what is gone: bucket, key, key, ..."""
+    kept: dict[int, list[Word]] = {}
+    gone: dict[int, list[Word]] = {}
+    for key, row in rows.items():
+        if row:
+            kept.setdefault(_bucket(key), []).extend((key, msgspec.Raw(BYTES + len(row).to_bytes(4, "big") + row)))
+        else:
+            gone.setdefault(_bucket(key), []).append(key)
+    return _lines(kept, 2 * ROWS_AT_ONCE), _lines(gone, ROWS_AT_ONCE)
+
+
+def _lines(buckets: dict[int, list[Word]], longest: int) -> list[list[Word]]:
+    return [[bucket, *words[at : at + longest]] for bucket, words in buckets.items() for at in range(0, len(words), longest)]
