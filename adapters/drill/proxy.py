@@ -69,10 +69,14 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                if self.refuses:
+                try:
+                    server = None if self.refuses else socket.create_connection(self._server)
+                except OSError:  # nobody is there: nor are we
+                    server = None
+                if server is None:
                     drop(client)
                 else:
-                    self._links.append(Link(self, client, socket.create_connection(self._server)))
+                    self._links.append(Link(self, client, server))
 
 
 class Link:
