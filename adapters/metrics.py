@@ -6,7 +6,7 @@ partition is there from its first observation, at 0: a rate over a series that b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final, Literal, get_args
@@ -127,6 +127,8 @@ class Metrics:
             "relay_seq": gauge("relay_seq", "Last block that the brokers have acknowledged."),
             "relay_lag_blocks": gauge("relay_lag_blocks", "Blocks committed and not yet acknowledged by the brokers."),
         }
+        self._view_seq = gauge("view_seq", "The block that a view is as of.", "view")
+        self._view_lag = gauge("view_lag_blocks", "Blocks on record that a view does not show.", "view")
         self._trouble = gauge("trouble", "1 while something is waited out; /ready says what.")
         self._series: dict[int, _Series] = {}
 
@@ -158,6 +160,12 @@ class Metrics:
                 gauge.labels(status.partition).set(getattr(status, name))
             self._trouble.labels(status.partition).set(bool(status.trouble))
         self._observed.set_to_current_time()
+
+    def observe_views(self, partition: int, seq: int, positions: Mapping[str, int]) -> None:
+        """Set the gauges of the views of *partition*: its last block on record is *seq*, that of each view in *positions*."""
+        for view, position in positions.items():
+            self._view_seq.labels(partition, view).set(position)
+            self._view_lag.labels(partition, view).set(max(seq - position, 0))
 
     def takeover(self, partition: int, seconds: float) -> None:
         """This worker took *partition* over, in *seconds*."""

@@ -1,4 +1,4 @@
-"""The embedded profile as a process: one partition, one SQLite file, its views in memory, metrics beside it."""
+"""The embedded profile as a process: one partition, one SQLite file, its views in memory behind it, metrics beside it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from commands.writer import Writer
 from eventstore.blocks import Block
 from eventstore.ports import BlockLog, SnapshotStore
 from projections.embedded import Views
+from projections.runner import Runner
 
 TEND_S: Final = 0.05
 _LOG: Final = logging.getLogger(__name__)
@@ -33,16 +34,25 @@ class Single:
 
     def serve(self, stop: threading.Event) -> None:
         """Write the partition until *stop*."""
-        self._views.catch_up(self._log)
+        with Runner(self._views, self._log) as runner:
+            self._serve(stop, runner)
+        _LOG.info("stopped")
+
+    def _serve(self, stop: threading.Event, runner: Runner) -> None:
+        def committed(block: Block, events: bytes, took_s: float) -> None:
+            runner.offer(block)
+            self._metrics.on_commit(block, events, took_s)
+
         writer = Writer(
             self._log,
             self._snapshots,
             self._settings.partition,
             inbox_commands=self._settings.inbox_commands,
             snapshot_every_events=self._settings.snapshot_every_events,
-            on_commit=self._committed,
+            on_commit=committed,
         )
-        with writer, closing(StatusServer(self._metrics, self._settings.http_port, self._not_ready, lambda: self._beat_s)) as status:
+        server = StatusServer(self._metrics, self._settings.http_port, lambda: self._not_ready(runner), lambda: self._beat_s)
+        with writer, closing(server) as status:
             _LOG.info("serving", extra={"partition": self._settings.partition, "port": status.port})
             while not stop.wait(TEND_S) and writer.failure is None:
                 self._beat_s = time.monotonic()
@@ -50,14 +60,11 @@ class Single:
                 if 0 < due_ns <= now_ns:
                     writer.submit(tick(now_ns))
                 self._metrics.observe([self._status(writer)])
-        _LOG.info("stopped")
+                self._metrics.observe_views(self._settings.partition, writer.head.seq, self._views.positions())
 
-    def _committed(self, block: Block, events: bytes, took_s: float) -> None:
-        self._views.advance(block)
-        self._metrics.on_commit(block, events, took_s)
-
-    def _not_ready(self) -> list[str]:
-        return [f"view {name}: {why}" for name, why in self._views.stopped.items()]
+    def _not_ready(self, runner: Runner) -> list[str]:
+        unread = [f"views: {runner.failure}"] if runner.failure else []
+        return unread + [f"view {name}: {why}" for name, why in self._views.stopped.items()]
 
     def _status(self, writer: Writer) -> PartitionStatus:
         head = writer.head

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.cli.progress import progress
-from benchmarks import block, embedded, flows, kernel, replay, store
+from benchmarks import block, embedded, flows, folds, kernel, replay, store
 from benchmarks.against import CannotCompare
 from benchmarks.report import is_compiled
 
 __all__ = ["CannotCompare", "run"]
 
-_STAGES: Final = {"block": block.run, "store": store.run, "embedded": embedded.run, "replay": replay.run}
+_STAGES: Final = {"block": block.run, "store": store.run, "embedded": embedded.run, "replay": replay.run, "folds": folds.run}
 _ON_SERVERS: Final = {  # module of each, and the options of its own
     "postgres": (),
     "relay": (),

@@ -62,11 +62,13 @@ class Runner:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._closing:
+        while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._reads or self._waiting)
+                if self._closing:
+                    return
                 reads, self._reads = self._reads, False
-                block = None if reads or self._closing else self._waiting.popleft()
+                block = None if reads else self._waiting.popleft()
             try:
                 if block is None:
                     self._views.catch_up(self._log, lambda: not self._closing)

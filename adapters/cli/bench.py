@@ -9,7 +9,7 @@ import click
 
 from adapters.cli.output import Answer, answers
 
-ON_ITSELF: Final = ("kernel", "block", "store", "embedded", "replay")
+ON_ITSELF: Final = ("kernel", "block", "store", "embedded", "replay", "folds")
 ON_SERVERS: Final = ("postgres", "relay", "stack", "latency", "failover", "restart", "partitions")
 
 
@@ -38,7 +38,7 @@ ON_SERVERS: Final = ("postgres", "relay", "stack", "latency", "failover", "resta
 def bench(what: str, **options: object) -> Answer:
     """Measure one stage of the path, or all of it.
 
-    kernel, block, store, embedded and replay need nothing but this process. postgres, relay, stack, latency, failover, restart and
+    kernel, block, store, embedded, replay and folds need nothing but this process. postgres, relay, stack, latency, failover, restart and
     partitions run on real servers: unless --stack names some, in a folder of their own, gone afterwards.
 
     Medians of at least three runs. Works from a checkout only.

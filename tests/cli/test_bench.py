@@ -20,7 +20,7 @@ PROMISED = {
 }
 
 
-@pytest.mark.parametrize("what", ["kernel", "block", "store", "embedded", "replay"])
+@pytest.mark.parametrize("what", ["kernel", "block", "store", "embedded", "replay", "folds"])
 def test_every_stage_reports_what_was_promised(outcry: Outcry, what: str) -> None:
     ran = outcry("bench", what, "--commands", 2000, "--runs", 3, "--json")
     assert ran.code == 0, ran.err

@@ -1,0 +1,149 @@
+"""The views of a process that also writes: behind the writer, never in his way, and soon where the record is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from eventstore.blocks import Block
+from eventstore.memory import MemoryLog
+from eventstore.ports import BlockLog, Damaged, StoreFailed
+from projections.columns import Columns
+from projections.embedded import FOLDS, Views
+from projections.quotes import Quotes
+from projections.runner import Runner
+from projections.view import Rows
+from tests.projections.flow import recorded, trading
+
+BLOCKS = trading(seed=3, count=200, longest=10)
+PATIENCE_S = 20
+
+
+class Held(Quotes):
+    """A fold that waits, in the second block, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def fold(self, block: Columns) -> Rows:
+        if block.seq == 2:
+            self.entered.set()
+            assert self.go_on.wait(PATIENCE_S)
+        return super().fold(block)
+
+
+class Log(MemoryLog):
+    """A record that grows as a writer's does, and counts who reads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+        self.failures: list[Exception] = []
+
+    def read(self, partition: int, after_seq: int = 0) -> Iterator[Block]:
+        self.reads.append(after_seq)
+        if self.failures:
+            raise self.failures.pop()
+        return super().read(partition, after_seq)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < end_s
+        time.sleep(0.001)
+
+
+def position(views: Views) -> int:
+    return min(views.positions().values())
+
+
+def same_as_undisturbed(views: Views) -> bool:
+    undisturbed = Views(1)
+    for block in BLOCKS:
+        undisturbed.advance(block)
+    return {name: view.rows for name, view in views.views.items()} == {name: undisturbed.views[name].rows for name in views.views}
+
+
+def test_it_begins_with_what_the_record_has_and_goes_on_with_what_is_offered() -> None:
+    log, views = Log(), Views(1)
+    with Runner(views, recorded(BLOCKS[:30], log)) as runner:
+        until(lambda: position(views) == 30)
+        for block in BLOCKS[30:]:
+            runner.offer(block)
+        until(lambda: position(views) == len(BLOCKS))
+    assert (log.reads, runner.dropped) == ([0], 0)
+    assert same_as_undisturbed(views)
+
+
+def test_who_offers_never_waits_and_what_was_dropped_is_read_from_the_record() -> None:
+    """The bound of the queue is met while a fold stands still: the writer's thread goes on, and later nothing is missing."""
+    held, log = Held(), Log()
+    views = Views(1, {**FOLDS, "quotes": lambda: held})
+    with Runner(views, log, waiting_blocks=4) as runner:
+        until(lambda: log.reads == [0])
+        for block in BLOCKS[:2]:
+            runner.offer(block)
+        assert held.entered.wait(PATIENCE_S)
+        recorded(BLOCKS, log)
+        for block in BLOCKS[2:]:
+            runner.offer(block)
+        assert runner.dropped == 4
+        held.go_on.set()
+        until(lambda: position(views) == len(BLOCKS))
+    assert log.reads == [0, 2]
+    assert same_as_undisturbed(views)
+
+
+def test_a_gap_in_what_is_offered_is_read_from_the_record() -> None:
+    log, views = Log(), Views(1)
+    with Runner(views, log) as runner:
+        until(lambda: log.reads == [0])
+        recorded(BLOCKS, log)
+        runner.offer(BLOCKS[0])
+        runner.offer(BLOCKS[-1])
+        until(lambda: position(views) == len(BLOCKS))
+    assert same_as_undisturbed(views)
+
+
+def test_a_record_that_does_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trading does not notice; readiness says why."""
+    monkeypatch.setattr("projections.runner.RETRY_S", 0.05)
+    log, views = Log(), Views(1)
+    log.failures = [StoreFailed("disk", "away")] * 2
+    with Runner(views, recorded(BLOCKS, log)) as runner:
+        until(lambda: runner.failure is not None)
+        until(lambda: position(views) == len(BLOCKS))
+        until(lambda: runner.failure is None)
+    assert log.reads == [0, 0, 0]
+
+
+def test_a_damaged_record_stops_the_views_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    log, views = Log(), Views(1)
+    log.failures = [Damaged(1, 7, "missing")]
+    with Runner(views, log) as runner:
+        until(lambda: runner.failure is not None)
+        for block in BLOCKS:
+            runner.offer(block)
+    assert "views of partition 1" in caplog.text
+    assert position(views) == 0
+
+
+def test_closing_does_not_wait_for_the_rest_of_the_record() -> None:
+    """A long record is not read to its end when the process is asked to stop."""
+    held = Held()
+    views = Views(1, {"quotes": lambda: held})
+    log: BlockLog = recorded(BLOCKS, MemoryLog())
+    runner = Runner(views, log)
+    assert held.entered.wait(PATIENCE_S)
+    closing = threading.Thread(target=runner.close)
+    closing.start()
+    until(lambda: runner._closing)
+    held.go_on.set()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive()
+    assert position(views) == 2
