@@ -4,8 +4,8 @@ key                                     holds
 outcry:{CLUSTER:VIEW:PARTITION}         number of the block the rows are as of
 outcry:{CLUSTER:VIEW:PARTITION}:BUCKET  hash: key of a row -> the row; BUCKET = CRC-32 of the key without its last part, modulo BUCKETS
 
-So a group of rows (`balance:7`) lies in one bucket, and many small rows share one: 10 M balances of 24 bytes take a third of the memory
-that a key for each would. The braces keep all of a partition's view on one node where Redis is a cluster.
+So a group of rows (`balance:7`) lies in one bucket, and many small rows share one: 10 M balances take 50 bytes each,
+and would take 180 with a key of their own. The braces keep all of a partition's view on one node where Redis is a cluster.
 
 One script, sent once a block, writes rows and position. It does so only on the very position that its writer left: a Redis that came back
 without its last writes, an empty one in its place and a second writer are noticed before a row is lost.
@@ -24,7 +24,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - Redis's own
 from redis.retry import Retry
 
-from projections.view import Rows
+from projections.view import Displaced, Rows, ViewAway
 
 Word: TypeAlias = int | str | msgspec.Raw
 KEEPS_ALL: Final = "noeviction"
@@ -35,10 +35,10 @@ WRITE: Final = """\
 local at = redis.call('GET', KEYS[1]) or '0'
 if at == ARGV[2] then return at end
 if at ~= ARGV[1] then return at end
-redis.call('SET', KEYS[1], ARGV[2])
 local kept, gone = unpack(cmsgpack.unpack(ARGV[3]))
 for _, row in ipairs(kept) do redis.call('HSET', KEYS[1] .. ':' .. row[1], unpack(row, 2)) end
 for _, row in ipairs(gone) do redis.call('HDEL', KEYS[1] .. ':' .. row[1], unpack(row, 2)) end
+redis.call('SET', KEYS[1], ARGV[2])
 return ARGV[2]
 """
 READ: Final = """\
@@ -46,23 +46,11 @@ return {redis.call(ARGV[1], KEYS[1] .. ':' .. ARGV[2], unpack(ARGV, 3)), redis.c
 """  # a script, since a full Redis refuses even to be read between MULTI and EXEC
 
 
-class Displaced(Exception):
-    """The view is not as its writer left it: it may lack rows that will not come again. Fold the record anew from before its position."""
-
-    def __init__(self, view: str, partition: int, left_at: int, found_at: int) -> None:
-        super().__init__(
-            f"view {view} of partition {partition} is as of block {found_at}, was left as of {left_at}: another writes it, or Redis lost "
-            f"what it had; see that there is one writer, then fold the record anew, with a state as of block {found_at} or an earlier one"
-        )
-        self.left_at, self.found_at = left_at, found_at
-
-
-class ViewAway(OSError):
-    """Redis does not do what it is asked: away, full, or another's. What the view has stays, and can be written when it answers again."""
-
-
 def connect(url: str, *, patience_s: float = 1.0) -> redis.Redis:
-    """A client that tries again for *patience_s*, which repeats nothing: a block that is there already is not written again."""
+    """A client that tries again for *patience_s*, or some times as long when Redis takes calls and is silent.
+
+    Trying again repeats nothing: a block that is there already is not written a second time.
+    """
     return redis.Redis.from_url(
         url,
         socket_timeout=patience_s,
@@ -101,7 +89,7 @@ class RedisView:
         with self._asking(f"writing block {seq} of partition {partition}"):
             found = self._write([self._key(partition)], [left_at, seq, msgspec.msgpack.encode(_by_bucket(rows))])
         if int(cast("bytes", found)) != seq:
-            raise Displaced(self.name, partition, left_at, int(cast("bytes", found)))
+            raise Displaced(partition, left_at, int(cast("bytes", found)))
         self._left_at[partition] = seq
 
     def read(self, key: str, partition: int) -> tuple[bytes, int]:

@@ -29,13 +29,13 @@ class Fold(Protocol):
 
 
 class View(Protocol):
-    """Where rows are looked at."""
+    """Where rows are looked at. Its definition is tests/contracts/test_view.py. All of it raises ViewAway."""
 
     def position(self, partition: int) -> int:
         """Number of the block the rows are as of; 0: none yet."""
 
     def write(self, rows: Rows, partition: int, seq: int) -> None:
-        """Keep *rows* and the position in one write, so that neither is ever seen alone."""
+        """Keep *rows* and the position in one write, so that neither is ever seen alone. Raises Displaced."""
 
 
 class Gap(Exception):
@@ -52,6 +52,21 @@ class Stopped(Exception):
     """An earlier block could not be taken in, so this projection may be half of it. Make a new one and read the record again."""
 
 
+class ViewAway(OSError):
+    """The view cannot be asked or written now. What it has stays; what was being written is there whole or not at all."""
+
+
+class Displaced(Exception):
+    """The view is not as its writer left it, or is behind the fold that writes it: rows would be missing that do not change again."""
+
+    def __init__(self, partition: int, left_at: int, found_at: int) -> None:
+        super().__init__(
+            f"partition {partition}: the view is as of block {found_at}, was left as of {left_at}: another writes it, or it lost what it "
+            f"had; see that there is one writer, then make a new projection with a state as of block {found_at} or before"
+        )
+        self.partition, self.left_at, self.found_at = partition, left_at, found_at
+
+
 class Projection:
     """One fold of one partition, and the view it keeps.
 
@@ -65,7 +80,7 @@ class Projection:
         self._failed_at = 0
 
     def advance(self, block: Columns) -> bool:
-        """Take *block* in; False when it was taken in before. Raises Gap, Stopped, whatever the view raises."""
+        """Take *block* in; False when it was taken in before. Raises Gap, Stopped, what the view raises."""
         assert block.partition == self.partition, f"block of partition {block.partition} for a projection of {self.partition}"
         if self._failed_at:
             raise Stopped(
@@ -76,8 +91,10 @@ class Projection:
         if block.seq != self.seq + 1:
             raise Gap(self.partition, self.seq + 1, block.seq)
         self._failed_at = block.seq
-        rows = self.fold.fold(block)
-        if block.seq > self.view.position(self.partition):
+        rows, at = self.fold.fold(block), self.view.position(self.partition)
+        if at < self.seq:
+            raise Displaced(self.partition, self.seq, at)
+        if at < block.seq:
             self.view.write(rows, self.partition, block.seq)
         self.seq, self._failed_at = block.seq, 0
         return True

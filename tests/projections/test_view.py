@@ -10,7 +10,7 @@ from eventstore.memory import MemoryLog
 from projections.columns import Columns
 from projections.embedded import FOLDS, Views
 from projections.quotes import Quotes
-from projections.view import Gap, MemoryView, Projection, Rows, Stopped
+from projections.view import Displaced, Gap, MemoryView, Projection, Rows, Stopped
 from tests.projections.flow import recorded, trading
 
 BLOCKS = trading(seed=3, count=200, longest=10)
@@ -103,6 +103,18 @@ def test_a_fold_restored_from_its_state_goes_on_where_it_was() -> None:
     for block in BLOCKS[5:]:
         projection.advance(Columns(block))
     assert view.rows == undisturbed("quotes")
+
+
+def test_a_fold_that_is_ahead_of_its_view_does_not_write_it() -> None:
+    """A view that lost what it had would else lack, unnoticed, every row that does not change again."""
+    before = quotes(MemoryView())
+    for block in BLOCKS[:9]:
+        before.advance(Columns(block))
+    fold, empty = Quotes(), MemoryView()
+    fold.restore(before.fold.state())
+    with pytest.raises(Displaced, match=r"as of block 0, was left as of 9: .* a state as of block 0 or before"):
+        Projection(1, fold, empty, before.seq).advance(Columns(BLOCKS[9]))
+    assert (empty.rows, empty.position(1)) == ({}, 0)
 
 
 def test_a_block_of_another_partition_is_a_mistake_of_the_runner() -> None:

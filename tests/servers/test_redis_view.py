@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import redis
 
-from adapters.redis_view import WRITE, Displaced, RedisView, ViewAway, connect
+from adapters.redis_view import WRITE, RedisView, connect
 from adapters.stack.redis import Redis
 from adapters.stack.stack import Stack
 from projections.columns import Columns
 from projections.quotes import Quotes
-from projections.view import MemoryView, Projection
+from projections.view import Displaced, MemoryView, Projection, ViewAway
 from tests.projections.flow import trading
 
 Make = Callable[..., Stack]
@@ -87,7 +87,7 @@ def test_a_redis_that_lost_everything_is_noticed_and_filled_again(own_stack: Mak
         stack.up()
     else:
         redis.Redis.from_url(stack.redis_url).flushall()
-    with pytest.raises(Displaced, match="as of block 0, was left as of 20: another writes it, or Redis lost what it had"):
+    with pytest.raises(Displaced, match="as of block 0, was left as of 20: another writes it, or it lost what it had"):
         projection.advance(Columns(BLOCKS[20]))
     fold(view)
     assert_complete(view)
@@ -120,10 +120,25 @@ def test_a_full_redis_is_not_written_in_part_and_goes_on_to_be_read(own_stack: M
     client.config_set("maxmemory", "1")
     with pytest.raises(ViewAway, match=r"command not allowed when used memory > .* has room \(maxmemory\)"):
         view.write({"quote:1": b"", "quote:2": b"c"}, 1, 2)
-    assert (view.read("quote:1", 1), view.read("quote:2", 1), view.position(1)) == ((b"a", 1), (b"b", 1), 1)
+    assert (view.group("quote", 1), view.position(1)) == (({"quote:1": b"a", "quote:2": b"b"}, 1), 1)
+    assert view.read("quote:1", 1) == (b"a", 1)
     client.config_set("maxmemory", "0")
     view.write({"quote:1": b"", "quote:2": b"c"}, 1, 2)
     assert (view.read("quote:1", 1), view.read("quote:2", 1)) == ((b"", 2), (b"c", 2))
+
+
+def test_a_write_that_fails_half_way_leaves_the_position_and_can_be_made_again(redis_stack: Stack) -> None:
+    """Redis takes nothing back: here a key of somebody else is in the way of the second row. The position is the last that is written."""
+    view, client = quotes(redis_stack, secrets.token_hex(8)), connect(redis_stack.redis_url)
+    view.write({"b:1": b"a"}, 1, 1)
+    (in_the_way,) = client.keys(f"{view._key(1)}:*")
+    client.set(in_the_way, "somebody else's")
+    with pytest.raises(ViewAway, match="WRONGTYPE"):
+        view.write({"a:1": b"x", "b:1": b"y", "c:1": b"z"}, 1, 2)
+    assert view.position(1) == 1
+    client.delete(in_the_way)
+    view.write({"a:1": b"x", "b:1": b"y", "c:1": b"z"}, 1, 2)
+    assert [view.read(key, 1) for key in ("a:1", "b:1", "c:1")] == [(b"x", 2), (b"y", 2), (b"z", 2)]
 
 
 def test_a_redis_that_would_drop_rows_is_not_written(own_stack: Make) -> None:
