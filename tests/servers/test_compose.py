@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -112,12 +113,13 @@ def test_the_scripts_make_roles_database_and_a_standby(primary: Postgres, own_fo
     passwords.write_text("".join(f"*:*:*:{role}:secret of {role}\n" for role in postgres.ROLES))
     passwords.chmod(0o600)
     programs = install.need(install.POSTGRES)
+    scripts = shutil.copytree(DEPLOY, own_folder / "deploy")  # where the servers' user may look, wherever this checkout lies
     variables = {"PASSWORDS": str(passwords), "PATH": f"{programs}:{os.environ['PATH']}"}
 
     os.chown(passwords, (own_folder / "p").stat().st_uid, -1)
     of_primary = {"PGHOST": str(primary.folder), "PGPORT": str(primary.port), "PGDATA": str(primary.data)}
     with (own_folder / "said").open("wb") as said:
-        assert process.run([DEPLOY / "postgres-init.sh"], said, primary.user, **variables, **of_primary) == 0, said
+        assert process.run([scripts / "postgres-init.sh"], said, primary.user, **variables, **of_primary) == 0, said
     primary.kill(signal.SIGHUP)
     for role in ("outcry_migrator", "outcry_writer", "outcry_reader"):
         with psycopg.connect(primary.dsn(role, passwords)) as connection:
@@ -127,7 +129,7 @@ def test_the_scripts_make_roles_database_and_a_standby(primary: Postgres, own_fo
 
     (own_folder / "s").mkdir()
     port = loopback.free_port({primary.port})
-    command = [str(DEPLOY / "postgres-standby.sh"), "postgres", f"-cport={port}", f"-cunix_socket_directories={own_folder / 's'}"]
+    command = [str(scripts / "postgres-standby.sh"), "postgres", f"-cport={port}", f"-cunix_socket_directories={own_folder / 's'}"]
     of_standby = {"PGDATA": str(own_folder / "s"), "PRIMARY": f"host={loopback.HOST} port={primary.port}"}
     standby = process.start(command, own_folder / "log", own_folder, None, variables | of_standby)
     assert standby
