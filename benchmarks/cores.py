@@ -40,6 +40,10 @@ class Cores:
         """CPU seconds that *name* used."""
         return self._used.get(name, 0.0)
 
+    def ns_each(self, count: int) -> dict[str, int]:
+        """CPU nanoseconds for each of *count*, by who used them: what a loaded machine makes little of."""
+        return {name: round(1e9 * seconds / count) for name, seconds in sorted(self._used.items()) if name != _ALL}
+
     def shares(self) -> dict[str, float]:
         """Cores in use on average: by this process and each of its named threads, by servers and workers, by everything else."""
         if not self._seconds or not self._used:

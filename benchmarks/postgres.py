@@ -63,6 +63,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
         ms_per_commit_slowest=round(1e3 * max(commits), 3),
         mb_per_s=round(sum(len(block.payload) for block in blocks) / sorted(path)[len(path) // 2] / 1e6, 1),
         cores_used=cores.shares(),
+        cpu_ns_per_command=cores.ns_each(runs * counted.commands),
         servers=says,
     )
 

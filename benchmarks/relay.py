@@ -64,6 +64,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
         },
         blocks=len(blocks),
         cores_used=cores.shares(),
+        cpu_ns_per_command=cores.ns_each(runs * counted.commands),
         servers=says,
     )
 

@@ -54,6 +54,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None) -> dict
         oracle="each command once in the record, each acknowledged one in the block that its sender was told",
         blocks=len(blocks),
         cores_used=cores.shares(),
+        cpu_ns_per_command=cores.ns_each(runs * counted.commands),
         servers=says,
     )
 
