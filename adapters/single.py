@@ -30,11 +30,12 @@ class Single:
         self._settings, self._log, self._snapshots = settings, log, snapshots
         self._views = Views(settings.partition)
         self._metrics = Metrics(name_of(settings), inbox_commands=settings.inbox_commands)
+        self._writer: Writer | None = None
         self._beat_s = time.monotonic()
 
     def serve(self, stop: threading.Event) -> None:
         """Write the partition until *stop*."""
-        with Runner(self._views, self._log) as runner:
+        with Runner(self._views, self._log, busy=self._is_busy) as runner:
             self._serve(stop, runner)
         _LOG.info("stopped")
 
@@ -43,7 +44,7 @@ class Single:
             runner.offer(block)
             self._metrics.on_commit(block, events, took_s)
 
-        writer = Writer(
+        writer = self._writer = Writer(
             self._log,
             self._snapshots,
             self._settings.partition,
@@ -61,6 +62,10 @@ class Single:
                     writer.submit(tick(now_ns))
                 self._metrics.observe([self._status(writer)])
                 self._metrics.observe_views(self._settings.partition, writer.head.seq, self._views.positions())
+
+    def _is_busy(self) -> bool:
+        """The writer is being made, or commands wait for it."""
+        return self._writer is None or self._writer.waiting_commands > 0
 
     def _not_ready(self, runner: Runner) -> list[str]:
         unread = [f"views: {runner.failure}"] if runner.failure else []

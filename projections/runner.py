@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,6 +17,8 @@ from projections.view import Gap
 
 WAITING_BLOCKS: Final = 64
 RETRY_S: Final = 1.0
+GIVES_WAY_S: Final = 0.25
+LOOKS_EVERY_S: Final = 0.002
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -22,12 +26,16 @@ class Runner:
     """Begins with what the record has, then takes what is offered. At most WAITING_BLOCKS wait: at the bound they are dropped, and what is
     missing is read from the record.
 
+    busy     whether the writer has more to do than it gets done. Both share the interpreter, so before each block the writer is given way
+             for GIVES_WAY_S at most: views lag then, and say so
     dropped  blocks that were
     failure  why the record could not be read to the end, None when it could; after StoreFailed it is tried again, others are for good
     """
 
-    def __init__(self, views: Views, log: BlockLog, waiting_blocks: int = WAITING_BLOCKS) -> None:
-        self._views, self._log, self._bound = views, log, waiting_blocks
+    def __init__(
+        self, views: Views, log: BlockLog, *, busy: Callable[[], bool] = lambda: False, waiting_blocks: int = WAITING_BLOCKS
+    ) -> None:
+        self._views, self._log, self._busy, self._bound = views, log, busy, waiting_blocks
         self._waiting: deque[Block] = deque()
         self._reads = True  # what is missing stands in the record, not in the queue
         self._closing = False
@@ -71,8 +79,8 @@ class Runner:
                 block = None if reads else self._waiting.popleft()
             try:
                 if block is None:
-                    self._views.catch_up(self._log, lambda: not self._closing)
-                else:
+                    self._views.catch_up(self._log, self._goes_on)
+                elif self._goes_on():
                     self._views.advance(block)
                 self.failure = None
             except Gap:
@@ -85,6 +93,13 @@ class Runner:
             except (Damaged, NewerSchema) as failed:
                 self._fail(failed)
                 return
+
+    def _goes_on(self) -> bool:
+        """Whether to take another block in, after having given way."""
+        end_s = time.monotonic() + GIVES_WAY_S
+        while self._busy() and not self._closing and time.monotonic() < end_s:
+            time.sleep(LOOKS_EVERY_S)
+        return not self._closing
 
     def _fail(self, failed: Exception) -> None:
         if self.failure is None:

@@ -133,6 +133,28 @@ def test_a_damaged_record_stops_the_views_and_nobody_else(caplog: pytest.LogCapt
     assert position(views) == 0
 
 
+def test_while_the_writer_is_busy_it_is_given_way_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for ever: views of a market that never rests would stand still."""
+    busy = threading.Event()
+    busy.set()
+    log, views = Log(), Views(1)
+    with Runner(views, log, busy=busy.is_set) as runner:
+        until(lambda: log.reads == [0])
+        monkeypatch.setattr("projections.runner.GIVES_WAY_S", 0.1)
+        began_s = time.monotonic()
+        for block in BLOCKS[:3]:
+            runner.offer(block)
+        until(lambda: position(views) == 3)
+        assert time.monotonic() - began_s > 0.3
+        monkeypatch.setattr("projections.runner.GIVES_WAY_S", PATIENCE_S)
+        runner.offer(BLOCKS[3])
+        busy.clear()
+        until(lambda: position(views) == 4)
+        busy.set()
+        runner.offer(BLOCKS[4])
+    assert position(views) == 4, "closing does not wait for a busy writer"
+
+
 def test_closing_does_not_wait_for_the_rest_of_the_record() -> None:
     """A long record is not read to its end when the process is asked to stop."""
     held = Held()
