@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Final, TypeAlias
 
 import msgspec
 
+from commands.ahead import decoded
 from domain.partition import Partition
 from domain.snapshot import BadSnapshot
 from eventstore.blocks import Block, Head
@@ -18,27 +20,34 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 def rebuild(log: BlockLog, snapshots: SnapshotStore, head: Head, progress: Progress | None = None) -> tuple[Partition, int]:
-    """The state as of *head*, and how many of its events came from a snapshot. One block is in memory at a time.
+    """The state as of *head*, and how many of its events came from a snapshot. A few blocks are in memory at a time.
 
     A snapshot that does not fit the record, or is of a block that the record does not have, is passed over with a warning.
     Raises Damaged, NewerSchema, StoreFailed.
     """
     partition, seq = _start(log, snapshots, head)
     from_snapshot = partition.events
-    for block in log.read(head.partition, seq) if seq < head.seq else ():
-        apply_block(partition, block)
-        if progress:
-            progress(block.seq - seq, head.seq - seq)
-        if block.seq == head.seq:
-            break
+    with closing(decoded(_up_to(log, head, seq))) as blocks:
+        for done, found in enumerate(blocks, 1):
+            apply_block(partition, *found)
+            if progress:
+                progress(done, head.seq - seq)
     assert partition.events == head.next_event, "the state ends where the record ends"
     return partition, from_snapshot
 
 
-def apply_block(partition: Partition, block: Block) -> None:
-    """Fold the block that follows the state into it. Raises AssertionError when it does not follow, Damaged, NewerSchema."""
+def _up_to(log: BlockLog, head: Head, after_seq: int) -> Iterator[Block]:
+    """The blocks after *after_seq*, *head* the last."""
+    for block in log.read(head.partition, after_seq) if after_seq < head.seq else ():
+        yield block
+        if block.seq == head.seq:
+            return
+
+
+def apply_block(partition: Partition, block: Block, commands: bytes, events: bytes) -> None:
+    """Fold the block that follows the state, with these rows, into it. Raises AssertionError when it does not follow."""
     assert partition.events == block.first_event, "a block goes on where the state ends"
-    partition.apply(*block.rows())
+    partition.apply(commands, events)
     assert partition.events == block.first_event + block.event_count, "applying a block counts its events"
     assert partition.time_ns == block.time_ns, "applying a block moves time to its last command"
 
