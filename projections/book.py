@@ -70,7 +70,16 @@ class Book:
         for number in entered:
             key, lots = at[number & SLOT_MASK]
             if lots:
-                self._sides.setdefault(key >> RANK_BITS, SortedDict()).setdefault(key, {})[number] = lots
+                self._queue(key)[number] = lots
+
+    def _queue(self, key: int) -> dict[int, int]:
+        side = self._sides.get(key >> RANK_BITS)
+        if side is None:
+            side = self._sides[key >> RANK_BITS] = SortedDict()
+        queue: dict[int, int] | None = side.get(key)
+        if queue is None:
+            queue = side[key] = {}
+        return queue
 
     def orders(self, instrument: int, side: int, count: int | None = None) -> list[BookOrder]:
         """The *count* orders of a side (None: all of them) that would trade first."""
@@ -96,6 +105,5 @@ class Book:
         self._sides = {}
         for key, numbers in queues:
             self._numbers[[number & SLOT_MASK for number in numbers]] = numbers
-            levels = self._sides.setdefault(key >> RANK_BITS, SortedDict())
-            levels[key] = {number: lots_of[number & SLOT_MASK] for number in numbers}
+            self._queue(key).update((number, lots_of[number & SLOT_MASK]) for number in numbers)
         self._shown = {book_side: self._row(book_side) for book_side in self._sides}
