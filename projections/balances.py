@@ -12,7 +12,7 @@ import numpy as np
 
 from domain import events as e
 from domain.verbs import ACCOUNT, AMOUNT, BUY, INSTRUMENT, SELL
-from projections.columns import Columns, Ints, summed
+from projections.columns import Columns, Ints, kinds, summed
 from projections.facts import Facts
 from projections.layouts import BALANCE, balance_key
 from projections.table import Table
@@ -20,7 +20,7 @@ from projections.view import Rows
 
 _VENUE: Final = 0
 _ACCOUNT_BITS: Final = 24
-_RELEASES: Final = (e.ORDER_CANCELLED, e.ORDER_REDUCED, e.ORDER_REMOVED)
+_RELEASES: Final = kinds(e.ORDER_CANCELLED, e.ORDER_REDUCED, e.ORDER_REMOVED)
 
 
 class Balances:
@@ -92,7 +92,7 @@ class _Moves:
             at = np.flatnonzero(kind == code)
             held = self._block.events[at, word]
             self._move(self._block.account(at), self._asset(at, self._block.side[at]), -held, held)
-        at = np.flatnonzero(np.isin(kind, _RELEASES))
+        at = np.flatnonzero(_RELEASES[kind])
         released = self._block.events[at, 5]
         self._move(self._block.events[at, 2], self._asset(at, self._block.side[at]), released, -released)
 

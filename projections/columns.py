@@ -100,6 +100,13 @@ class Columns:
         return times
 
 
+def kinds(*codes: int) -> NDArray[np.bool_]:
+    """A table that says of every kind of event whether it is one of *codes*."""
+    table = np.zeros(256, np.bool_)
+    table[list(codes)] = True
+    return table
+
+
 def starts(*keys: Ints) -> Ints:
     """Where each run of equal *keys* begins (columns of one length)."""
     if not len(keys[0]):

@@ -10,12 +10,13 @@ import numpy as np
 
 from domain.events import EVENT_BY_CODE, INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
 from domain.verbs import LIST_INSTRUMENT, PRE_OPEN, VERB_BY_CODE
-from projections.columns import Columns, field
+from projections.columns import Columns, field, kinds
 from projections.layouts import INSTRUMENT, Instrument, instrument_key
 from projections.view import Rows
 
 _LISTED = Instrument._fields[3:]
 _STATE_FIELDS = EVENT_BY_CODE[INSTRUMENT_STATE_CHANGED]
+_CHANGES = kinds(INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED)
 
 
 class Instruments:
@@ -27,7 +28,7 @@ class Instruments:
 
     def fold(self, block: Columns) -> Rows:
         """See Fold."""
-        at = np.flatnonzero(np.isin(block.kind, (INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED)))
+        at = np.flatnonzero(_CHANGES[block.kind])
         times_ns = block.times_ns(self._time_ns)[block.command[at]].tolist() if len(at) else []
         self._time_ns = block.time_ns
         changed = {}

@@ -14,14 +14,15 @@ import numpy as np
 from domain import events as e
 from domain import verbs as v
 from domain.columns import SLOT_MASK
-from projections.columns import Columns, Ints, field, grown
+from projections.columns import Columns, Ints, field, grown, kinds
 from projections.facts import Facts
 from projections.layouts import ORDER, Order, ended_key, order_key
 from projections.rings import Rings
 from projections.view import Rows
 
-_NAMED: Final = (e.ORDER_ACCEPTED, e.ORDER_CANCELLED, e.ORDER_REDUCED, e.ORDER_REPLACED, e.ORDER_REMOVED)
-_MET: Final = (e.TRADE_EXECUTED, e.SELF_TRADE_PREVENTED)
+_NAMED: Final = kinds(e.ORDER_ACCEPTED, e.ORDER_CANCELLED, e.ORDER_REDUCED, e.ORDER_REPLACED, e.ORDER_REMOVED)
+_MET: Final = kinds(e.TRADE_EXECUTED, e.SELF_TRADE_PREVENTED)
+_SET_ANEW: Final = kinds(e.ORDER_ACCEPTED, e.ORDER_REPLACED)
 _NEW: Final = v.VERB_BY_CODE[v.NEW_ORDER]
 _AT: Final = {name: place for place, name in enumerate(Order._fields)}
 
@@ -93,7 +94,7 @@ class _Life:
 
     def __init__(self, block: Columns, live: Ints) -> None:
         self._block = block
-        named, met = (np.flatnonzero(np.isin(block.kind, kinds)) for kinds in (_NAMED, _MET))
+        named, met = np.flatnonzero(_NAMED[block.kind]), np.flatnonzero(_MET[block.kind])
         self._at = np.concatenate([named, met, met])
         touched = np.concatenate([block.events[named, 1], block.events[met, 1], block.incoming(met)])
         numbers, self._order = np.unique(touched, return_inverse=True)
@@ -136,7 +137,7 @@ class _Life:
     def shrink(self, facts: Facts) -> None:
         """What was filled, and what was taken off."""
         kind, lots = self._block.kind[self._at], self._block.events[self._at, 4]
-        less = ~np.isin(kind, (e.ORDER_ACCEPTED, e.ORDER_REPLACED))
+        less = ~_SET_ANEW[kind]
         self._add("open_lots", self._order[less], -lots[less])
         reduced = kind == e.ORDER_REDUCED
         self._add("quantity_lots", self._order[reduced], -lots[reduced])
