@@ -18,8 +18,12 @@ from projections.book import Book
 from projections.columns import Columns
 from projections.depth import Depth
 from projections.embedded import FOLDS, Views
-from projections.layouts import BALANCE, BOOK_ORDERS, DEPTH_LEVELS, KEPT_PER_ACCOUNT, LAST_TRADES, Balance, Bar, balance_key
-from projections.view import Rows
+from projections.executions import Executions
+from projections.layouts import BALANCE, BOOK_ORDERS, DEPTH_LEVELS, KEPT_IN_ALL, KEPT_PER_ACCOUNT, LAST_TRADES, Balance, Bar, balance_key
+from projections.orders import Orders
+from projections.rings import Rings
+from projections.statements import Statements
+from projections.view import Fold, MemoryView, Rows
 from tests.projections.flow import trading
 from tests.projections.naive import Naive, Order
 
@@ -109,13 +113,13 @@ def executions_of(naive: Naive) -> Iterator[tuple[int, bytes]]:
             yield account, words(number, time_ns, order, bargain.instrument, side ^ is_maker, is_maker, price, lots, fee)
 
 
-def ring(name: str, rows: list[tuple[int, bytes]], kept: int = KEPT_PER_ACCOUNT) -> Rows:
-    """The newest *kept* of each account; the n-th stands in place n % kept."""
-    numbers, shown = Counter[int](), {}
-    for account, row in rows:
-        shown[f"{name}:{account}:{numbers[account] % kept}"] = row
+def ring(name: str, rows: list[tuple[int, bytes]], kept: int = KEPT_PER_ACCOUNT, in_all: int = KEPT_IN_ALL) -> Rows:
+    """The newest *kept* of each account that are among the newest *in_all*; the n-th stands in place n % kept."""
+    numbers, shown = Counter[int](), dict[str, tuple[int, bytes]]()
+    for at, (account, row) in enumerate(rows):
+        shown[f"{name}:{account}:{numbers[account] % kept}"] = at, row
         numbers[account] += 1
-    return shown
+    return {key: row for key, (at, row) in shown.items() if at >= len(rows) - in_all}
 
 
 def totals_of(naive: Naive) -> Rows:
@@ -129,6 +133,27 @@ def totals_of(naive: Naive) -> Rows:
         wide = (sums[name].to_bytes(16, "little") for name in ("deposited", "withdrawn", "traded", "fees"))
         rows[f"totals:1:{asset}"] = words(sums["deposited"] - sums["withdrawn"]) + b"".join(wide)
     return rows
+
+
+@settings(max_examples=10)
+@given(SEEDS, st.integers(1, 200))
+def test_what_is_kept_of_each_account_is_bounded_for_each_and_for_all(seed: int, longest: int) -> None:
+    """Here three of an account and seven together, so that both bounds are met again and again."""
+    naive, shown = Naive(1), {name: MemoryView() for name in ("ended", "execution", "statement")}
+    folds: tuple[Fold, ...] = Orders(Rings(3, 7)), Executions(Rings(3, 7)), Statements(Rings(3, 7))
+    for block in trading(seed, 200, longest):
+        naive.take(*block.rows())
+        columns = Columns(block)
+        for view, fold in zip(shown.values(), folds, strict=True):
+            view.write(fold.fold(columns), 1, block.seq)
+        kept = {
+            "ended": [(order.account, order_row(order)) for order in naive.ended],
+            "execution": list(executions_of(naive)),
+            "statement": [(account, words(*line)) for account, *line in naive.lines],
+        }
+        for name, entries in kept.items():
+            rows = {key: row for key, row in shown[name].rows.items() if key.startswith(name)}
+            assert rows == ring(name, entries, kept=3, in_all=7)
 
 
 @pytest.mark.parametrize("name", FOLDS)
