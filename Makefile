@@ -38,7 +38,7 @@ fuzz: $(KERNEL)
 	while $(BIN)/python -m pytest -x -q -m "hypothesis and not soak" --timeout=0 --hypothesis-profile=fuzz; do :; done; exit 1
 
 bench: $(KERNEL)
-	for what in kernel block store embedded replay; do $(BIN)/outcry bench $$what; done
+	for what in kernel block store embedded replay folds; do $(BIN)/outcry bench $$what; done
 
 kernel: $(KERNEL)
 

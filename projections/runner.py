@@ -17,7 +17,8 @@ from projections.view import Gap
 
 WAITING_BLOCKS: Final = 64
 RETRY_S: Final = 1.0
-GIVES_WAY_S: Final = 0.25
+GIVES_WAY: Final = 9  # times as long as the block before took
+GIVES_WAY_AT_MOST_S: Final = 1.0
 LOOKS_EVERY_S: Final = 0.002
 _LOG: Final = logging.getLogger(__name__)
 
@@ -26,8 +27,8 @@ class Runner:
     """Begins with what the record has, then takes what is offered. At most WAITING_BLOCKS wait: at the bound they are dropped, and what is
     missing is read from the record.
 
-    busy     whether the writer has more to do than it gets done. Both share the interpreter, so before each block the writer is given way
-             for GIVES_WAY_S at most: views lag then, and say so
+    busy     whether commands wait for the writer. Both share the interpreter, so then a block is followed by a pause GIVES_WAY times as
+             long as it took: a tenth of the time is for the views, which lag and say so
     dropped  blocks that were
     failure  why the record could not be read to the end, None when it could; after StoreFailed it is tried again, others are for good
     """
@@ -39,6 +40,8 @@ class Runner:
         self._waiting: deque[Block] = deque()
         self._reads = True  # what is missing stands in the record, not in the queue
         self._closing = False
+        self._began_s: float | None = None  # the block in hand, by time.monotonic()
+        self._pause_s = 0.0
         self._changed = threading.Condition()
         self.dropped = 0
         self.failure: Exception | None = None
@@ -93,13 +96,22 @@ class Runner:
             except (Damaged, NewerSchema) as failed:
                 self._fail(failed)
                 return
+            self._is_done()
 
     def _goes_on(self) -> bool:
-        """Whether to take another block in, after having given way."""
-        end_s = time.monotonic() + GIVES_WAY_S
+        """Whether to take another block in, after having given way for the one before."""
+        self._is_done()
+        end_s = time.monotonic() + self._pause_s
         while self._busy() and not self._closing and time.monotonic() < end_s:
             time.sleep(LOOKS_EVERY_S)
+        self._began_s = time.monotonic()
         return not self._closing
+
+    def _is_done(self) -> None:
+        """The block in hand, if there is one."""
+        if self._began_s is not None:
+            self._pause_s = min(GIVES_WAY * (time.monotonic() - self._began_s), GIVES_WAY_AT_MOST_S)
+            self._began_s = None
 
     def _fail(self, failed: Exception) -> None:
         if self.failure is None:

@@ -56,6 +56,7 @@ def exposed() -> Series:
     with Writer(MemoryLog(), MemorySnapshots(), 1, on_commit=metrics.on_commit) as writer:
         writer.submit(market.buy(9, 1, 100)).result(20)
     metrics.observe([PartitionStatus(1, role) for role in ROLES])
+    metrics.observe_views(1, 2, {"quotes": 1})
     found: dict[str, dict[str, set[str]]] = {name: dict(labels) for name, labels in PROMETHEUS.items()}
     for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
         for sample in family.samples:
@@ -110,7 +111,7 @@ def test_an_alarm_asks_for_what_there_is(alert: Alert, exposed: Series) -> None:
     assert missing(alert.expr, exposed) == []
     assert alert.labels["severity"] in ("page", "ticket")
     named = set(re.findall(r"\$labels\.(\w+)", alert.annotations["summary"]))
-    assert named <= {"instance", "partition", "rule"}
+    assert named <= {"instance", "partition", "rule", "view"}
 
 
 def test_the_manual_has_every_alarm_as_it_is_and_says_what_to_do() -> None:

@@ -133,26 +133,33 @@ def test_a_damaged_record_stops_the_views_and_nobody_else(caplog: pytest.LogCapt
     assert position(views) == 0
 
 
-def test_while_the_writer_is_busy_it_is_given_way_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not for ever: views of a market that never rests would stand still."""
-    busy = threading.Event()
-    busy.set()
-    log, views = Log(), Views(1)
-    with Runner(views, log, busy=busy.is_set) as runner:
-        until(lambda: log.reads == [0])
-        monkeypatch.setattr("projections.runner.GIVES_WAY_S", 0.1)
+class Slow(Quotes):
+    """A fold that takes a hundredth of a second."""
+
+    def fold(self, block: Columns) -> Rows:
+        time.sleep(0.01)
+        return super().fold(block)
+
+
+def test_while_the_writer_is_busy_a_tenth_of_the_time_is_for_the_views() -> None:
+    """Not less: the views of a market that never rests would stand still."""
+    taken_s = {}
+    for busy in (False, True):
+        views = Views(1, {"quotes": Slow})
         began_s = time.monotonic()
-        for block in BLOCKS[:3]:
-            runner.offer(block)
-        until(lambda: position(views) == 3)
-        assert time.monotonic() - began_s > 0.3
-        monkeypatch.setattr("projections.runner.GIVES_WAY_S", PATIENCE_S)
-        runner.offer(BLOCKS[3])
-        busy.clear()
-        until(lambda: position(views) == 4)
-        busy.set()
-        runner.offer(BLOCKS[4])
-    assert position(views) == 4, "closing does not wait for a busy writer"
+        with Runner(views, recorded(BLOCKS[:5], Log()), busy=lambda busy=busy: busy):  # type: ignore[misc]
+            until(lambda views=views: position(views) == 5)  # type: ignore[misc]
+        taken_s[busy] = time.monotonic() - began_s
+    assert taken_s[True] > 4 * 10 * 0.01 > taken_s[False]
+
+
+def test_closing_does_not_wait_for_a_busy_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.runner.GIVES_WAY_AT_MOST_S", 10 * PATIENCE_S)
+    monkeypatch.setattr("projections.runner.GIVES_WAY", 10**6)
+    views = Views(1)
+    with Runner(views, recorded(BLOCKS[:5], Log()), busy=lambda: True):
+        until(lambda: position(views) == 1)
+    assert position(views) == 1
 
 
 def test_closing_does_not_wait_for_the_rest_of_the_record() -> None:
