@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from eventstore.blocks import Block
-from eventstore.ports import BlockLog, Damaged, NewerSchema, StoreFailed
+from eventstore.ports import BlockLog, StoreFailed
 from projections.embedded import Views
 from projections.view import Gap
 
@@ -93,7 +93,7 @@ class Runner:
                 self._reads = True
                 with self._changed:
                     self._changed.wait_for(lambda: self._closing, RETRY_S)
-            except (Damaged, NewerSchema) as failed:
+            except Exception as failed:  # noqa: BLE001 - Damaged, NewerSchema or whatever it is: views stand still, and say why
                 self._fail(failed)
                 return
             self._is_done()
@@ -115,5 +115,5 @@ class Runner:
 
     def _fail(self, failed: Exception) -> None:
         if self.failure is None:
-            _LOG.error("views of partition %d: %s", self._views.partition, failed)
+            _LOG.error("views of partition %d: %s", self._views.partition, failed, exc_info=failed)
         self.failure = failed

@@ -122,11 +122,12 @@ def test_a_record_that_does_not_answer_is_asked_again(monkeypatch: pytest.Monkey
     assert log.reads == [0, 0, 0]
 
 
-def test_a_damaged_record_stops_the_views_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("failure", [Damaged(1, 7, "missing"), ZeroDivisionError("a mistake of ours")])
+def test_a_damaged_record_stops_the_views_and_nobody_else(failure: Exception, caplog: pytest.LogCaptureFixture) -> None:
     log, views = Log(), Views(1)
-    log.failures = [Damaged(1, 7, "missing")]
+    log.failures = [failure]
     with Runner(views, log) as runner:
-        until(lambda: runner.failure is not None)
+        until(lambda: runner.failure is failure)
         for block in BLOCKS:
             runner.offer(block)
     assert "views of partition 1" in caplog.text
