@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
 
 from adapters.drill.arena import POLL_S, Arena
 from adapters.drill.disk import Disk
@@ -22,7 +23,7 @@ from commands import batch
 from commands.codec import to_row
 from commands.messages import TickClock
 from eventstore.kafka import client_config
-from eventstore.topics import commands_topic
+from eventstore.topics import BLOCKS, commands_topic
 
 BEYOND_SESSION_S: Final = (2.5, 4.0)  # longer than the group waits for a silent member
 COMMIT: Final = b"commands/"  # stands in the inputs of every block that came from Kafka, and so in the request that commits it
@@ -71,8 +72,9 @@ def primary_is_lost(arena: Arena) -> None:
 
 
 def broker_is_killed(arena: Arena) -> None:
-    """SIGKILL of one Kafka node, which comes back later."""
-    node = arena.dice.choice([server for server in arena.ground.bus.servers.values() if isinstance(server, Kafka)])
+    """SIGKILL of the Kafka node that leads the topic of blocks; it comes back later."""
+    leader = AdminClient({"bootstrap.servers": arena.bootstrap}).list_topics(BLOCKS, timeout=10).topics[BLOCKS].partitions[PARTITION].leader
+    node = arena.ground.bus.servers[f"kafka-{leader}"]
     node.kill()
     arena.pause(0.5, 3.0)
     node.start()
