@@ -23,6 +23,7 @@ from eventstore.once import Once
 from eventstore.topics import BLOCKS, MAX_RECORD_BYTES, failed
 
 RECORDS_AT_ONCE: Final = 64
+QUIET_S: Final = 30.0
 A = TypeVar("A")
 B = TypeVar("B")
 QUEUED_KBYTES: Final = 64 * 1_024  # what the client fetches ahead of its reader
@@ -36,8 +37,22 @@ def client_config(bootstrap: str) -> dict[str, Any]:
         "bootstrap.servers": bootstrap,
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 0,
-        "error_cb": lambda error: _LOG.info("kafka at %s: %s", bootstrap, error.str()),
+        "error_cb": _Trouble(bootstrap),
     }
+
+
+class _Trouble:
+    """Tells our log what a client has to complain of: the same thing again after QUIET_S, not with every attempt."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._told_s: dict[int, float] = {}
+
+    def __call__(self, error: KafkaError) -> None:
+        code, now_s = error.code(), time.monotonic()
+        if now_s - self._told_s.get(code, -QUIET_S) >= QUIET_S:
+            self._told_s[code] = now_s
+            _LOG.info("kafka at %s: %s", self._bootstrap, error.str())
 
 
 class Record(NamedTuple):
