@@ -71,9 +71,8 @@ def _answer(results: list[Result], seed: int, place: Path) -> Answer:
         )
         for result in results
     ]
-    said = (
-        "every promise held, and every missing safeguard was caught" if passed else f"look at the verdicts; logs and intents are in {place}"
-    )
+    caught = ", and every missing safeguard was caught" if any(result.control for result in results) else ""
+    said = f"every promise held{caught}" if passed else f"look at the verdicts; logs and intents are in {place}"
     return Answer(fields, [Table(columns, rows), f"seed {seed}: {said}"], ok=passed)
 
 
