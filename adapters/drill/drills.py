@@ -13,6 +13,7 @@ from adapters.drill import faults
 from adapters.drill.arena import Arena
 from adapters.drill.ground import Servers
 from adapters.stack import install
+from adapters.stack.kafka import Kafka
 from adapters.stack.postgres import MIGRATOR
 
 Act = Callable[[Arena], None]
@@ -77,6 +78,23 @@ def without_synchronous_commit(arena: Arena) -> None:
 def without_sync(arena: Arena) -> None:
     """PostgreSQL believes that it syncs: a library says so to it."""
     _restarted(arena, {"LD_PRELOAD": str(install.need(install.EATMYDATA))})
+
+
+def without_flush(arena: Arena) -> None:
+    """Kafka answers before it syncs, as it does unless told otherwise."""
+    node = arena.ground.bus.servers["kafka-1"]
+    assert isinstance(node, Kafka), "a Kafka node"
+    kept, node.settings = node.settings, {}
+    node.stop()
+    node.start()
+    node.settings = kept
+    synced(arena)
+
+
+def synced(arena: Arena) -> None:
+    """What was written so far is on the disk: the power is cut on a server that runs for some time, not on one in the making."""
+    assert arena.ground.disk is not None, "the ground has a disk"
+    arena.ground.disk.sync()
 
 
 def with_a_clock_of_its_own(arena: Arena) -> None:
@@ -149,6 +167,13 @@ DRILLS: Final = (
     Drill("disk-full", faults.disk_is_full, ACKNOWLEDGES_FIRST, Servers.OWN_DISK),
     Drill("power-cut", faults.power_is_cut, Control("syncs nothing (libeatmydata)", prepare=without_sync), Servers.OWN_DISK),
     Drill("kafka-disk-full", faults.disk_of_kafka_is_full, FIRES_AND_FORGETS, Servers.KAFKA_ON_OWN_DISK),
+    Drill(
+        "kafka-power-cut",
+        faults.power_of_kafka_is_cut,
+        Control("Kafka syncs when the system pleases", prepare=without_flush),
+        Servers.KAFKA_ON_OWN_DISK,
+        prepare=synced,
+    ),
     Drill(
         "failover",
         faults.primary_is_lost,

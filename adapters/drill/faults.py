@@ -17,8 +17,8 @@ from adapters.drill.ground import PARTITION
 from adapters.drill.intents import Poison
 from adapters.drill.proxy import Cut, Proxy
 from adapters.stack.errors import StackFailed
-from adapters.stack.kafka import Kafka
 from adapters.stack.postgres import Postgres
+from adapters.stack.server import Server
 from commands import batch
 from commands.codec import to_row
 from commands.messages import TickClock
@@ -125,13 +125,12 @@ def disk_of_kafka_is_full(arena: Arena) -> None:
 
 def power_is_cut(arena: Arena) -> None:
     """The file system of the record loses what was not synced; PostgreSQL is started anew on what is left."""
-    disk, process = _disk(arena), arena.ground.postgres.process
-    assert process is not None, "PostgreSQL runs"
-    disk.cut_power()
-    process.signal(signal.SIGKILL)
-    process.wait_gone(DIES_WITHIN_S)
-    disk.power_up()
-    arena.ground.postgres.start()
+    _cut_power(arena, arena.ground.postgres)
+
+
+def power_of_kafka_is_cut(arena: Arena) -> None:
+    """The file system of the only Kafka node loses what was not synced, and Kafka syncs rarely; it is started anew on what is left."""
+    _cut_power(arena, arena.ground.bus.servers["kafka-1"])
 
 
 def clock_jumps(arena: Arena) -> None:
@@ -235,12 +234,11 @@ def _cut(arena: Arena, cut: Cut) -> None:
         arena.pause(0.2, 0.8)
 
 
-def _fill(arena: Arena, server: Postgres | Kafka | object) -> None:
+def _fill(arena: Arena, server: Server) -> None:
     disk = _disk(arena)
     disk.fill()
     arena.pause(2.0, 3.0)
     disk.empty()
-    assert isinstance(server, Postgres | Kafka), "a server fills a disk"
     end = time.monotonic() + DIES_WITHIN_S
     while time.monotonic() < end:
         try:
@@ -248,6 +246,16 @@ def _fill(arena: Arena, server: Postgres | Kafka | object) -> None:
         except StackFailed:  # it was still ending
             time.sleep(POLL_S)
     return server.start()
+
+
+def _cut_power(arena: Arena, server: Server) -> None:
+    disk, process = _disk(arena), server.process
+    assert process is not None, "it runs"
+    disk.cut_power()
+    process.signal(signal.SIGKILL)
+    process.wait_gone(DIES_WITHIN_S)
+    disk.power_up()
+    server.start()
 
 
 def _proxy(arena: Arena) -> Proxy:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from typing import Any, Final
+
+from confluent_kafka import KafkaException
 
 from adapters.drill.arena import Arena
 from adapters.drill.disk import NoDisk
@@ -101,6 +104,8 @@ def attempt(drill: Drill, grounds: Grounds, seed: int, effort: Effort, *, contro
         verdict, failed = _held(drill, grounds, Random(f"{seed} {drill.name}"), effort, control=control)
     except (NoDisk, NotInstalled) as missing:
         skipped = str(missing)
+    except (StackFailed, StoreFailed, KafkaException) as error:
+        failed = str(error)
     seconds = time.monotonic() - began_s
     if failed:
         verdict.trouble.append(failed)
@@ -137,6 +142,7 @@ def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, contr
             arena.load.wait_told(int(effort.rate * effort.after_s), patience_s)
         except (StackFailed, StoreFailed) as error:
             failed = str(error)
-            ground.mend()
+            with suppress(StackFailed):
+                ground.mend()
         verdict = arena.end(patience_s)
     return verdict, failed
