@@ -124,6 +124,8 @@ class Kafka(Server):
         controller_port = next(peer.controller_port for peer in self.peers if peer.node == self.node)
         replicas = min(SAFE_NODES, len(self.peers))
         copies = {"default.replication.factor": replicas, "min.insync.replicas": max(1, replicas - 1)}
+        if replicas < SAFE_NODES:
+            copies["log.flush.interval.messages"] = 1  # nobody else has it: on the disk before it is acknowledged
         for topic in OWN_TOPICS:
             acknowledged = () if topic == "offsets.topic" else ((f"{topic}.min.isr", max(1, replicas - 1)),)
             copies |= {f"{topic}.replication.factor": replicas, f"{topic}.num.partitions": 3, **dict(acknowledged)}
