@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Final, Self
 
 from adapters.drill.disk import Disk
-from adapters.stack.kafka import Kafka
 from adapters.stack.postgres import Postgres
 from adapters.stack.stack import Stack
 
@@ -19,7 +18,6 @@ QUICK: Final = "-XX:TieredStopAtLevel=1"  # Java compiles less: it serves sooner
 DISK_MB: Final = 512
 # Without synchronous commits, what was acknowledged would be on its way to the disk for at most this long. It changes nothing with them.
 LAZY_WRITES: Final = {"wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
-SYNCED_WRITES: Final = {"log.flush.interval.messages": "1"}  # of Kafka, which else leaves it to the system and to other nodes
 NONE: Final[Mapping[str, str]] = MappingProxyType({})
 SMALL_WRITES: Final = {"max_wal_size": "128MB", "min_wal_size": "32MB", "shared_buffers": "64MB"}
 
@@ -107,8 +105,6 @@ def _started(stack: Stack, began: ExitStack, settings: Mapping[str, str] = NONE)
         server.environment["JDK_JAVA_OPTIONS"] = QUICK
         if isinstance(server, Postgres):
             server.settings |= {**LAZY_WRITES, **settings}
-        elif isinstance(server, Kafka) and settings:
-            server.settings |= SYNCED_WRITES
     stack.folder.mkdir(parents=True, exist_ok=True)
     began.callback(stack.destroy)
     stack.up()
