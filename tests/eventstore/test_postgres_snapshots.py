@@ -11,16 +11,14 @@ from tests.eventstore.superuser import damage
 from tests.servers.fixtures import Database
 
 
-def test_a_snapshot_is_kept_in_chunks(database: Database) -> None:
+def test_a_snapshot_is_kept_in_compressed_chunks(database: Database) -> None:
     store = PostgresSnapshots(database.dsn())
     state = bytes(CHUNK_BYTES) + b"x" * CHUNK_BYTES + b"the end"
     store.save(Snapshot(1, 5, bytes(32), state))
     with psycopg.connect(database.dsn("outcry_writer")) as db:
-        assert db.execute("SELECT number, length(bytes) FROM outcry.snapshot_chunks ORDER BY number").fetchall() == [
-            (0, CHUNK_BYTES),
-            (1, CHUNK_BYTES),
-            (2, 7),
-        ]
+        chunks = db.execute("SELECT number, length(bytes) FROM outcry.snapshot_chunks ORDER BY number").fetchall()
+    assert [number for number, _ in chunks] == [0, 1, 2]
+    assert all(size < 1_000 for _, size in chunks), "what repeats itself takes no room"
     assert store.latest(1) == Snapshot(1, 5, bytes(32), state)
 
 
