@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -81,7 +82,8 @@ class Arena:
 
     def __enter__(self) -> Self:
         with ExitStack() as opening:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.folder, ignore_errors=True)  # what an earlier run left would be taken for this one's
+            self.folder.mkdir(parents=True)
             self._prepare_record()
             _fresh_topics(self.bootstrap)
             if self._proxied:

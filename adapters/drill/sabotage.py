@@ -124,7 +124,7 @@ def fires_and_forgets() -> None:
     begin, send = Publisher.__init__, Publisher.send
 
     def careless(self: Publisher, topic: BlocksTopic, after_seq: int, *_: object) -> None:
-        settings = {"acks": 0, "linger.ms": 100, "message.timeout.ms": 300, "message.max.bytes": 2**26}
+        settings = {"acks": 0, "linger.ms": 500, "message.timeout.ms": 700, "message.max.bytes": 2**26}
         begin(self, topic, after_seq, Producer(client_config(topic.bootstrap) | settings))
 
     def sent(self: Publisher, block: Block) -> None:
