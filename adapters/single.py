@@ -8,10 +8,10 @@ import time
 from contextlib import closing
 from typing import Final
 
+from adapters.announce import name_of
 from adapters.metrics import Metrics, PartitionStatus
 from adapters.settings import Settings
 from adapters.status import StatusServer
-from adapters.worker import name_of
 from commands.draft import tick
 from commands.writer import Writer
 from eventstore.blocks import Block

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from adapters.announce import announced, name_of
 from adapters.kafka_inbox import BadPosition, CommandsInbox
 from adapters.metrics import Metrics
 from adapters.seat import Seat
@@ -28,11 +24,6 @@ BEAT_S: Final = 0.1
 GROUP: Final = "outcry-workers"
 READY_WITHIN_BLOCKS: Final = 1_000
 _LOG: Final = logging.getLogger(__name__)
-
-
-def name_of(settings: Settings) -> str:
-    """What this worker is called: as the settings say, else host and process."""
-    return settings.worker or f"{socket.gethostname()}-{os.getpid()}"
 
 
 class Worker:
@@ -73,7 +64,7 @@ class Worker:
         with ExitStack() as open_things:
             status = StatusServer(self.metrics, self._settings.http_port, self.not_ready, lambda: self._beat_s)
             open_things.enter_context(closing(status))
-            self._announce(open_things, status.port)
+            open_things.enter_context(announced(self._settings.stack, self._name, status.port))
             for seat in self._seats.values():
                 seat.tend(self._inbox)  # warm before the group gives anything
             threads = [
@@ -120,35 +111,3 @@ class Worker:
     def _held(self, number: int, error: BadPosition) -> None:
         self._seats[number].broken = error
         _LOG.critical("partition %d: %s", number, error, extra={"partition": number})
-
-    def _announce(self, open_things: ExitStack, port: int) -> None:
-        """Where others find this worker's metrics: a file in the stack's folder, gone when the worker is. Those of the dead are swept."""
-        folder = self._settings.stack / "workers"
-        folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob("*.json"):
-            if not _lives(left):
-                left.unlink(missing_ok=True)
-        path = folder / f"{self._name}.json"
-        new = path.with_suffix(".new")
-        new.write_bytes(msgspec.json.encode(Announced(self._name, os.getpid(), port)))
-        new.replace(path)
-        open_things.callback(path.unlink, missing_ok=True)
-
-
-class Announced(msgspec.Struct):
-    """What a worker's file says."""
-
-    worker: str
-    pid: int
-    port: int
-
-
-def _lives(file: Path) -> bool:
-    """Whether the process that wrote the file may still be there."""
-    try:
-        os.kill(msgspec.json.decode(file.read_bytes(), type=Announced).pid, 0)
-    except PermissionError:
-        return True  # somebody else's
-    except (OSError, msgspec.DecodeError):
-        return False
-    return True
