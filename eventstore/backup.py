@@ -131,8 +131,7 @@ def restored(folder: Path, into: Path, to_time: datetime | None = None) -> Itera
         _start(into, sockets, conninfo, to_time)
         yield conninfo, promised
     finally:
-        if (into / "postmaster.pid").exists():
-            _run("pg_ctl", "stop", f"--pgdata={into}", "--silent", "--mode=fast", as_server=True)
+        _stop(into)
         shutil.rmtree(sockets, ignore_errors=True)
 
 
@@ -206,6 +205,17 @@ def _start(into: Path, sockets: Path, conninfo: str, to_time: datetime | None) -
                 f"the log that was received ends before {to_time}; right would be an earlier time, or none: to its end"
             ) from None
         raise StoreFailed(str(into), " ".join(said) or failed.cause) from failed
+
+
+def _stop(into: Path) -> None:
+    """Stop the server of *into*, if it runs; one that could not recover ends by itself, perhaps just now."""
+    running = into / "postmaster.pid"
+    if running.exists():
+        try:
+            _run("pg_ctl", "stop", f"--pgdata={into}", "--silent", "--mode=fast", as_server=True)
+        except StoreFailed:
+            if running.exists():
+                raise
 
 
 def _is_recovering(conninfo: str) -> bool:

@@ -13,7 +13,11 @@ from domain.partition import Partition
 from eventstore.blocks import after, seal
 from eventstore.ports import BlockLog
 from eventstore.sqlite import SqliteLog
-from projections.embedded import Views
+from projections.embedded import FOLDS, Views
+from projections.executions import Executions
+from projections.orders import Orders
+from projections.rings import Rings
+from projections.statements import Statements
 from replay.compare import diff, trail
 from replay.explain import life
 from replay.reexecute import reexecute
@@ -23,6 +27,7 @@ from tests.market import buy, decode, deposit, list_instrument, open_account, se
 
 SHORT, LONG = 30, 300
 COMMANDS = 12
+KEPT = 128
 SLACK_BYTES = 100_000  # the most that a reader of SQLite comes to hold, however long the record
 
 OPENING = [
@@ -61,7 +66,9 @@ def resting_order(log: BlockLog) -> int:
 
 
 def follow(log: BlockLog) -> None:
-    Views(1).catch_up(log)
+    """All views; those that keep the newest entries are full before the short record ends."""
+    few = {"orders": Orders, "executions": Executions, "statements": Statements}
+    Views(1, FOLDS | {name: lambda fold=fold: fold(Rings(in_all=KEPT)) for name, fold in few.items()}).catch_up(log)
 
 
 @pytest.mark.parametrize(
