@@ -167,6 +167,11 @@ class Metrics:
             self._view_seq.labels(partition, view).set(position)
             self._view_lag.labels(partition, view).set(max(seq - position, 0))
 
+    def forget_views(self, partition: int) -> None:
+        """Others keep the views of *partition* now: say nothing of them."""
+        for gauge in (self._view_seq, self._view_lag):
+            gauge.remove_by_labels({"partition": str(partition)})
+
     def takeover(self, partition: int, seconds: float) -> None:
         """This worker took *partition* over, in *seconds*."""
         self._of(partition).takeover_s.observe(seconds)

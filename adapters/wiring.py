@@ -7,7 +7,7 @@ stack     workers over a record in Postgres, with snapshots beside it, and topic
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -26,11 +26,15 @@ from eventstore.memory import MemorySnapshots
 from eventstore.ports import BlockLog, Damaged, Fenced, NewerSchema, OutcomeUnknown, SnapshotStore, StoreFailed
 from eventstore.snapshots import FileSnapshots
 from eventstore.sqlite import SqliteLog
+from projections.view import Fold
 from replay import travel
 from replay.source import Progress
 from replay.travel import NotInRecord
 
 if TYPE_CHECKING:
+    import redis
+
+    from adapters.redis_view import RedisView
     from eventstore.postgres import PostgresLog
 
 RECORD: Final = "record.sqlite"
@@ -133,6 +137,42 @@ def serving(settings: Settings) -> Iterator[Server]:
 
         with closing(postgres(settings)) as log:
             yield Worker(settings, log, PostgresSnapshots(settings.postgres), log.cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewStore:
+    """The views of a stack in Redis, and the record that they are folded from."""
+
+    log: PostgresLog
+    client: redis.Redis
+
+    def view(self, name: str, generation: int | None = None) -> RedisView:
+        """A view by name."""
+        from adapters.redis_view import RedisView
+
+        return RedisView(self.client, self.log.cluster, name, generation)
+
+
+@contextmanager
+def views(settings: Settings) -> Iterator[ViewStore]:
+    """Raises BadSettings, NewerSchema, StoreFailed."""
+    from adapters.redis_view import connect
+
+    if settings.profile != "stack":
+        raise BadSettings("the embedded profile keeps its views in the memory of `outcry serve`; right would be --profile stack")
+    if not settings.redis:
+        raise BadSettings("redis is not set; right would be the URL of a Redis for views: `outcry stack up --with redis` writes it")
+    with closing(postgres(settings)) as log, closing(connect(settings.redis)) as client:
+        yield ViewStore(log, client)
+
+
+@contextmanager
+def keeping(settings: Settings, folds: Mapping[str, Callable[[], Fold]]) -> Iterator[Server]:
+    """The process that keeps the views of *folds*. Raises BadSettings, BadTopic, NewerSchema, StoreFailed, OSError."""
+    from adapters.views_worker import ViewsWorker
+
+    with views(settings) as store:
+        yield ViewsWorker(settings, store.log, store.log.cluster, folds, store.view)
 
 
 def postgres(settings: Settings) -> PostgresLog:

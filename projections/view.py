@@ -38,6 +38,13 @@ class View(Protocol):
         """Keep *rows* and the position in one write, so that neither is ever seen alone. Raises Displaced."""
 
 
+class RemoteView(View, Protocol):
+    """A view outside this process, whose readers are told why it stands still."""
+
+    def say(self, partition: int, why: str) -> None:
+        """Leave word why the view stands still; the next write takes it away. Raises ViewAway."""
+
+
 class Gap(Exception):
     """Blocks are missing before this one. Read them from the record, from *expected* on."""
 
@@ -78,11 +85,15 @@ class Projection:
     def __init__(self, partition: int, fold: Fold, view: View, seq: int = 0) -> None:
         self.partition, self.fold, self.view, self.seq = partition, fold, view, seq
         self._failed_at = 0
+        self._unwritten: Rows | None = None
 
     def advance(self, block: Columns) -> bool:
-        """Take *block* in; False when it was taken in before. Raises Gap, Stopped, what the view raises."""
+        """Take *block* in; False when it was taken in before. Raises Gap, Stopped, what the view raises.
+
+        After ViewAway and Displaced the rows are kept: the same block, given again, is written and not folded a second time.
+        """
         assert block.partition == self.partition, f"block of partition {block.partition} for a projection of {self.partition}"
-        if self._failed_at:
+        if self._failed_at and self._unwritten is None:
             raise Stopped(
                 f"partition {self.partition}: stopped at block {self._failed_at}; make a new projection and read the record again"
             )
@@ -91,13 +102,24 @@ class Projection:
         if block.seq != self.seq + 1:
             raise Gap(self.partition, self.seq + 1, block.seq)
         self._failed_at = block.seq
-        rows, at = self.fold.fold(block), self.view.position(self.partition)
+        if self._unwritten is None:
+            self._unwritten = self.fold.fold(block)
+        try:
+            self._write(self._unwritten, block.seq)
+        except (ViewAway, Displaced):
+            raise
+        except BaseException:
+            self._unwritten = None
+            raise
+        self.seq, self._failed_at, self._unwritten = block.seq, 0, None
+        return True
+
+    def _write(self, rows: Rows, seq: int) -> None:
+        at = self.view.position(self.partition)
         if at < self.seq:
             raise Displaced(self.partition, self.seq, at)
-        if at < block.seq:
-            self.view.write(rows, self.partition, block.seq)
-        self.seq, self._failed_at = block.seq, 0
-        return True
+        if at < seq:
+            self.view.write(rows, self.partition, seq)
 
 
 class MemoryView:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from adapters.cli import bench, demo, drill, feed, postgres, record, replay, serve, stack, top, trade, venue
+from adapters.cli import bench, demo, drill, feed, keep, postgres, record, replay, serve, stack, top, trade, venue
 from adapters.cli.output import BUG, USAGE, WORLD, write_error
 
 
@@ -28,7 +28,7 @@ def outcry() -> None:
     """An exchange core that forgets nothing: commands become events, events are the record, every view is rebuilt from it."""
 
 
-for family in (demo, feed, trade, venue, record, replay, serve, stack, postgres, top, drill, bench):
+for family in (demo, feed, trade, venue, record, replay, serve, keep, stack, postgres, top, drill, bench):
     for command in family.COMMANDS:
         outcry.add_command(command)
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--views", is_flag=True, help="Check the views in Redis instead: the record is folded anew and compared with a sample.")
+@click.option("--sample", type=click.IntRange(1, 65_536), default=1_000, show_default=True, help="Of each view: groups of rows, at random.")
 @options.record
 @answers
-def verify(settings: Settings) -> Answer:
+def verify(settings: Settings, *, views: bool, sample: int) -> Answer:
     """Check the whole record.
 
     Reads every block, checks the chain of hashes and applies the events; in a stack of every partition, and compares the copies in Kafka
@@ -29,6 +31,8 @@ def verify(settings: Settings) -> Answer:
     from adapters.wiring import reading
     from replay import source
 
+    if views:
+        return _verify_views(settings, sample)
     if settings.profile == "stack":
         return _verify_stack(settings)
     with reading(settings) as opened, block_progress("verify") as show:
@@ -71,6 +75,33 @@ def _verify_stack(settings: Settings) -> Answer:
     }
     shown = Table(("partition", "where", "blocks", "behind", "ok", "state hash"), rows)
     return Answer(fields, [shown, log.durability, *wrong], ok=ok)
+
+
+def _verify_views(settings: Settings, sample: int) -> Answer:
+    import random
+
+    from adapters import wiring
+    from adapters.redis_view import BUCKETS, bucket_of
+    from projections.embedded import FOLDS
+    from projections.proof import Proof
+
+    found = []
+    with wiring.views(settings) as store:
+        for name, fold in FOLDS.items():
+            for partition in range(1, settings.partitions + 1):
+                view = store.view(name)
+                if not view.status(partition).seq:
+                    continue  # nobody keeps it
+                proof = Proof(partition, fold(), store.log, view, bucket_of, BUCKETS)
+                with block_progress(f"verify {name}, partition {partition}") as show:
+                    compared = proof.compare(sample, random.Random(), show)
+                found.append({"view": name, "partition": partition, **asdict(compared)})
+    wrong = [
+        f"NOT AS RECORDED: {each['view']}, partition {each['partition']}, {each['difference']}" for each in found if each["difference"]
+    ]
+    rows = [(each["view"], each["partition"], each["seq"], each["rows"], not each["difference"]) for each in found]
+    table = Table(("view", "partition", "as of block", "rows compared", "ok"), rows)
+    return Answer({"ok": not wrong, "views": found}, [table, *wrong], ok=not wrong)
 
 
 @click.command()

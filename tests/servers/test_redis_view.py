@@ -108,7 +108,7 @@ def test_a_block_whose_answer_was_lost_is_written_once(redis_stack: Stack) -> No
     cluster = secrets.token_hex(8)
     key, client = f"outcry:{{{cluster}:quotes:1}}", connect(redis_stack.redis_url)
     quotes(redis_stack, cluster).write({"quote:1": b"a"}, 1, 1)
-    assert client.register_script(WRITE)([key], [0, 1, b"never read"]) == b"1"
+    assert client.register_script(WRITE)([key], ["", 0, 1, b"never read"]) == b"1"
     assert quotes(redis_stack, cluster).read("quote:1", 1) == (b"a", 1)
 
 

@@ -1,0 +1,272 @@
+"""Views kept in Redis by workers that Kafka feeds: equal to a naive fold, whoever is killed, whatever is lost; made anew; proved."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import cast
+
+import psycopg
+import pytest
+import redis
+
+from adapters.redis_view import RedisView, connect
+from adapters.stack.postgres import MIGRATOR
+from adapters.stack.stack import Stack
+from adapters.views_worker import ViewsWorker
+from eventstore.blocks import Block, after, seal
+from eventstore.postgres import PostgresLog
+from eventstore.publisher import Publisher
+from projections.columns import Columns
+from projections.embedded import FOLDS
+from projections.quotes import Quotes
+from projections.view import MemoryView, Projection, Rows
+from tests.projections.flow import trading
+from tests.servers.fixtures import Database
+from tests.servers.market import OUTCRY, StackMarket, Worker, eventually
+from tests.servers.topic import publish
+
+MADE = trading(seed=23, count=400, longest=8)
+VIEWS = ("quotes", "depth")
+
+
+class Owner:
+    """Commits blocks of trading and relays them, as whoever owns the partition does."""
+
+    def __init__(self, market: StackMarket) -> None:
+        self.log = PostgresLog(market.settings.postgres)
+        self.topic = replace(market.blocks_topic(), cluster=self.log.cluster)
+        self.head = self.log.claim(1)
+        self.made = iter(MADE)
+        self.blocks: list[Block] = []
+        self.publisher: Publisher | None = None
+
+    def commit(self, count: int, *, relay: bool = True) -> None:
+        """The next *count* blocks. Without *relay* the topic does not have them, as when they expired there."""
+        begun = len(self.blocks)
+        for _ in range(count):
+            block = seal(self.head, *next(self.made).rows(), self.head.time_ns + 1)
+            self.log.append(block)
+            self.head = after(block)
+            self.blocks.append(block)
+        if relay:
+            self.publisher = self.publisher or Publisher(self.topic, begun)
+            publish(self.topic, self.blocks[begun:], self.publisher)
+
+    def close(self) -> None:
+        if self.publisher:
+            self.publisher.close()
+        self.log.close()
+
+
+class Kept:
+    """A market whose views are kept in a Redis."""
+
+    def __init__(self, market: StackMarket, redis_url: str, owner: Owner) -> None:
+        market.environment["OUTCRY_REDIS"] = redis_url
+        self.market, self.owner, self.client = market, owner, connect(redis_url)
+
+    def view(self, name: str, generation: int | None = None) -> RedisView:
+        return RedisView(self.client, self.owner.log.cluster, name, generation)
+
+    def worker(self, name: str, views: str = "quotes,depth") -> Worker:
+        """Start `outcry worker views`, and wait until it is ready."""
+        with (self.market.folder / f"{name}.log").open("wb") as log:
+            environment = os.environ | self.market.environment | {"OUTCRY_WORKER": name}
+            command = [str(OUTCRY), "worker", "views", "--views", views]
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
+        worker = self.market.workers[name] = Worker(name, process, self.market.folder)
+        announced = self.market.folder / "workers" / f"{name}.json"
+        eventually(lambda: process.poll() is not None or (announced.exists() and worker.get("/ready")[0] == 200))
+        assert process.poll() is None, (self.market.folder / f"{name}.log").read_text()
+        return worker
+
+    def at(self, seq: int, *views: str) -> Callable[[], bool]:
+        return lambda: all(self.view(name).status(1).seq == seq for name in views)
+
+    def assert_complete(self, *views: str) -> None:
+        """Once they are as of the last block, they are what a fold of every block is, row by row and nothing besides."""
+        eventually(self.at(self.owner.head.seq, *views))
+        for name in views:
+            assert self.rows(name) == naive(name, self.owner.blocks)
+
+    def rows(self, name: str) -> Rows:
+        """All that is there."""
+        view = self.view(name)
+        generation = view.status(1).generation
+        base = view._key(1) + (f"@{generation}" if generation else "")
+        keys = cast("list[bytes]", self.client.keys(f"{base}:[0-9]*"))
+        buckets = [cast("dict[bytes, bytes]", self.client.hgetall(key)) for key in keys]
+        return {key.decode(): row for bucket in buckets for key, row in bucket.items()}
+
+
+def naive(name: str, blocks: list[Block]) -> Rows:
+    view = MemoryView()
+    projection = Projection(1, FOLDS[name](), view)
+    for block in blocks:
+        projection.advance(Columns(block))
+    assert view.rows
+    return view.rows
+
+
+@pytest.fixture
+def kept(market: StackMarket, redis_stack: Stack, database: Database) -> Iterator[Kept]:
+    """In the shared Redis its keys are told from those of other tests by the cluster, which a copied database has in common with them."""
+    with psycopg.connect(database.dsn(MIGRATOR), autocommit=True) as connection:
+        connection.execute("UPDATE outcry.cluster SET id = gen_random_uuid()")
+    with closing(Owner(market)) as owner:
+        yield Kept(market, redis_stack.redis_url, owner)
+
+
+def test_a_worker_keeps_views_while_blocks_flow(kept: Kept) -> None:
+    """It begins with a record of which the topic has nothing any more; then some blocks come by the topic, twice, some do not come."""
+    kept.owner.commit(30, relay=False)
+    worker = kept.worker("one")
+    for _ in range(5):
+        kept.owner.commit(3)
+    publish(kept.owner.topic, kept.owner.blocks[35:])
+    kept.owner.commit(3, relay=False)
+    kept.owner.publisher = None
+    kept.owner.commit(3)
+    kept.assert_complete(*VIEWS)
+
+    eventually(lambda: f'outcry_view_seq{{partition="1",view="quotes"}} {kept.owner.head.seq}.0' in worker.get("/metrics")[1])
+    assert 'outcry_view_lag_blocks{partition="1",view="quotes"} 0.0' in worker.get("/metrics")[1]
+    shown = json.loads(kept.market.outcry("views", "--json").stdout)
+    quotes = next(each for each in shown["views"] if each["view"] == "quotes")
+    assert (quotes["seq"], quotes["behind"], quotes["generation"], quotes["stopped"]) == (kept.owner.head.seq, 0, 0, "")
+    assert worker.stop() == 0
+    assert [line["message"] for line in worker.log()][-1] == "stopped"
+
+
+def test_a_worker_that_is_killed_is_gone_on_from_where_its_views_are(kept: Kept) -> None:
+    worker = kept.worker("one")
+    for _ in range(5):
+        kept.owner.commit(2)
+    worker.stop(signal.SIGKILL)
+    kept.owner.commit(7)
+    kept.worker("two")
+    kept.owner.commit(7)
+    kept.assert_complete(*VIEWS)
+
+
+def test_redis_is_killed_emptied_and_replaced_and_the_views_are_whole_again(market: StackMarket, own_stack: Callable[..., Stack]) -> None:
+    """The worker lives through all of it."""
+    own = own_stack(postgres=False, kafka=False, redis=True)
+    with closing(Owner(market)) as owner:
+        kept = Kept(market, own.redis_url, owner)
+        worker = kept.worker("one")
+        owner.commit(20)
+        kept.assert_complete(*VIEWS)
+        own.servers["redis"].kill()
+        owner.commit(5)
+        eventually(lambda: worker.get("/ready")[0] == 503)
+        own.up()
+        kept.assert_complete(*VIEWS)
+        redis.Redis.from_url(own.redis_url).flushall()
+        owner.commit(5)
+        kept.assert_complete(*VIEWS)
+        eventually(lambda: worker.get("/ready")[0] == 200)
+
+
+def test_a_rebuild_beside_the_running_worker_gives_the_same_bytes(kept: Kept) -> None:
+    """And is looked at in one step, while blocks flow; the worker goes on with it."""
+    kept.worker("one")
+    kept.owner.commit(15)
+    kept.assert_complete(*VIEWS)
+    before = kept.rows("quotes")
+
+    rebuilt = kept.market.outcry("rebuild", "quotes", "--json")
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    assert kept.view("quotes").status(1).generation == 1
+    assert kept.rows("quotes") == before
+    assert kept.client.keys(f"{kept.view('quotes')._key(1)}:[0-9]*") == [], "the old ones are removed"
+
+    kept.owner.commit(5)
+    kept.assert_complete(*VIEWS)
+    with flowing(kept.owner):
+        assert kept.market.outcry("rebuild", "quotes,depth").returncode == 0
+    kept.assert_complete(*VIEWS)
+    assert [kept.view(name).status(1).generation for name in VIEWS] == [2, 1]
+
+
+@contextmanager
+def flowing(owner: Owner) -> Iterator[None]:
+    """Blocks are committed and relayed meanwhile."""
+    done = threading.Event()
+
+    def flow() -> None:
+        for _ in range(20):
+            owner.commit(1)
+            if done.wait(0.05):
+                return
+
+    thread = threading.Thread(target=flow)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
+def test_a_poison_block_stops_its_view_alone_and_a_fixed_release_resumes(kept: Kept) -> None:
+    class Choking(Quotes):
+        def fold(self, block: Columns) -> Rows:
+            if block.seq == 13:
+                raise ZeroDivisionError("poison")
+            return super().fold(block)
+
+    stop = threading.Event()
+    worker = ViewsWorker(
+        kept.market.settings, kept.owner.log, kept.owner.log.cluster, {"quotes": Choking, "depth": FOLDS["depth"]}, kept.view
+    )
+    serving = threading.Thread(target=worker.serve, args=(stop,))
+    serving.start()
+    try:
+        eventually(lambda: not worker.not_ready())
+        kept.owner.commit(20)
+        kept.assert_complete("depth")
+        why = "stopped before block 13: ZeroDivisionError: poison"
+        assert worker.not_ready() == [f"view quotes of partition 1: {why}"]
+        shown = kept.market.outcry("views", "--json")
+        assert shown.returncode == 1
+        quotes = next(each for each in json.loads(shown.stdout)["views"] if each["view"] == "quotes")
+        assert (quotes["seq"], quotes["stopped"]) == (12, why)
+    finally:
+        stop.set()
+        serving.join()
+    kept.worker("fixed")
+    kept.assert_complete(*VIEWS)
+    assert kept.market.outcry("views").returncode == 0
+
+
+def test_a_row_that_is_not_what_the_record_gives_is_named(kept: Kept) -> None:
+    kept.worker("one")
+    kept.owner.commit(20)
+    kept.assert_complete(*VIEWS)
+    verified = json.loads(kept.market.outcry("verify", "--views", "--json").stdout)
+    assert [(each["view"], each["seq"], each["difference"]) for each in verified["views"]] == [(name, 20, "") for name in VIEWS]
+
+    key = next(iter(kept.client.keys(f"{kept.view('quotes')._key(1)}:[0-9]*")))
+    kept.client.hset(key, "quote:1", b"\1" + bytes(55))
+    refused = kept.market.outcry("verify", "--views")
+    assert refused.returncode == 1
+    assert "NOT AS RECORDED: quotes, partition 1, as of block 20, quote:1: the record gives [1, " in refused.stdout
+    assert "the view has [1, 0, 0, 0, 0, 0, 0]" in refused.stdout
+
+
+def test_views_without_a_redis_are_refused_with_what_to_do(market: StackMarket) -> None:
+    market.environment["OUTCRY_REDIS"] = ""
+    for command in (["views"], ["rebuild", "quotes"], ["worker", "views"], ["verify", "--views"]):
+        refused = market.outcry(*command)
+        assert (refused.returncode, "outcry stack up --with redis" in refused.stderr) == (2, True)
+
+
+def test_a_view_that_does_not_exist_is_refused_with_those_that_do(market: StackMarket) -> None:
+    refused = market.outcry("worker", "views", "--views", "quotes,dept")
+    assert (refused.returncode, "no view 'dept'; there are quotes, depth," in refused.stderr) == (2, True)
