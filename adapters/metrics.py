@@ -6,7 +6,7 @@ partition is there from its first observation, at 0: a rate over a series that b
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final, Literal, get_args
@@ -129,6 +129,7 @@ class Metrics:
         }
         self._view_seq = gauge("view_seq", "The block that a view is as of.", "view")
         self._view_lag = gauge("view_lag_blocks", "Blocks on record that a view does not show.", "view")
+        self._view_stopped = gauge("view_stopped", "1 when a view met a block that it cannot take in; /ready says which.", "view")
         self._trouble = gauge("trouble", "1 while something is waited out; /ready says what.")
         self._series: dict[int, _Series] = {}
 
@@ -161,15 +162,16 @@ class Metrics:
             self._trouble.labels(status.partition).set(bool(status.trouble))
         self._observed.set_to_current_time()
 
-    def observe_views(self, partition: int, seq: int, positions: Mapping[str, int]) -> None:
+    def observe_views(self, partition: int, seq: int, positions: Mapping[str, int], stopped: Collection[str] = ()) -> None:
         """Set the gauges of the views of *partition*: its last block on record is *seq*, that of each view in *positions*."""
         for view, position in positions.items():
+            self._view_stopped.labels(partition, view).set(view in stopped)
             self._view_seq.labels(partition, view).set(position)
             self._view_lag.labels(partition, view).set(max(seq - position, 0))
 
     def forget_views(self, partition: int) -> None:
         """Others keep the views of *partition* now: say nothing of them."""
-        for gauge in (self._view_seq, self._view_lag):
+        for gauge in (self._view_seq, self._view_lag, self._view_stopped):
             gauge.remove_by_labels({"partition": str(partition)})
 
     def takeover(self, partition: int, seconds: float) -> None:

@@ -61,7 +61,7 @@ class Single:
                 if 0 < due_ns <= now_ns:
                     writer.submit(tick(now_ns))
                 self._metrics.observe([self._status(writer)])
-                self._metrics.observe_views(self._settings.partition, writer.head.seq, self._views.positions())
+                self._metrics.observe_views(self._settings.partition, writer.head.seq, self._views.positions(), self._views.stopped)
 
     def _is_busy(self) -> bool:
         """The writer is being made, or commands wait for it."""

@@ -114,6 +114,10 @@ class Keeper:
         """The block that each view is as of. From any thread."""
         return {name: kept.seq for name, kept in self.kept.items()}
 
+    def stopped(self) -> list[str]:
+        """The views that met a block which they cannot take in. From any thread."""
+        return [name for name, kept in self.kept.items() if kept.stopped]
+
     def not_ready(self) -> list[str]:
         """Which views stand still, and why. From any thread."""
         return [

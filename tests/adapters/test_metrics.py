@@ -126,10 +126,11 @@ def test_gauges_are_what_was_observed_last(metrics: Metrics, server: StatusServe
 
 def test_a_view_that_lags_is_seen(metrics: Metrics, server: StatusServer) -> None:
     """And one that was read before the writer said how far it is lags by nothing."""
-    metrics.observe_views(1, 90, {"quotes": 90, "orders": 75})
+    metrics.observe_views(1, 90, {"quotes": 90, "orders": 75}, ["orders"])
     metrics.observe_views(2, 4, {"quotes": 5})
     seen = scrape(server)
     assert [seen["outcry_view_seq", labels] for labels in (("1", "quotes"), ("1", "orders"), ("2", "quotes"))] == [90, 75, 5]
+    assert [seen["outcry_view_stopped", labels] for labels in (("1", "quotes"), ("1", "orders"))] == [0, 1]
     assert [seen["outcry_view_lag_blocks", labels] for labels in (("1", "quotes"), ("1", "orders"), ("2", "quotes"))] == [0, 15, 0]
 
 

@@ -35,6 +35,8 @@ def test_the_commands_are_those_that_the_documents_name() -> None:
         *((("feed", name)) for name in ("itch", "lobster", "simulate")),
         *((name,) for name in ("verify", "replay", "diff", "export", "order", "cancel", "book", "balance", "bench", "demo")),
         *((name,) for name in ("list", "state", "open", "deposit", "serve", "top", "migrate", "backup", "restore", "drill")),
+        ("worker", "views"),
+        *((name,) for name in ("views", "rebuild")),
         *((("stack", name)) for name in ("install", "up", "down", "status", "logs")),
     }
 
