@@ -100,6 +100,7 @@ class ViewsWorker:
             try:
                 for partition, keeper in list(self._following.keepers.items()):
                     positions, head = keeper.positions(), self._log.head(partition)
+                    keeper.notice(head.seq)
                     self._lags[partition] = {name: max(head.seq - seq, 0) for name, seq in positions.items()}
                     self._metrics.observe_views(partition, head.seq, positions, keeper.stopped())
                 self._metrics.observe(())

@@ -21,6 +21,7 @@ from projections.view import Displaced, Fold, Gap, Projection, RemoteView, ViewA
 
 SLICE_S: Final = 0.5  # of reading the record, before blocks of the topic have their turn
 RETRY_S: Final = 1.0
+SILENT_S: Final = 1.0  # so long a block that is on record may take to come by the topic
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -68,6 +69,7 @@ class Keeper:
             where = view(name)
             self.kept[name] = Kept(make, where, Projection(partition, make(), where))
         self._last = (0, genesis(partition).hash)
+        self._ended_at = (0, time.monotonic())
         self._closing = False
 
     def wants(self, seq: int) -> bool:
@@ -105,6 +107,16 @@ class Keeper:
             for kept in reading.values():
                 kept.wait(failed)
         return any(kept.reads and not kept.trouble for kept in self.kept.values())
+
+    def notice(self, seq: int) -> None:
+        """The record ends with block *seq* now: a view that still lacks what was its end SILENT_S ago reads it there. From any thread."""
+        end, since_s = self._ended_at
+        if time.monotonic() - since_s < SILENT_S:
+            return
+        for kept in self.kept.values():
+            if kept.projection.seq < end:
+                kept.is_behind = True
+        self._ended_at = (seq, time.monotonic())
 
     def close(self) -> None:
         """Read the record no further. From any thread."""

@@ -84,6 +84,7 @@ class Kept:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "RETRY_S", 0.0)
+    monkeypatch.setattr(keeping, "SILENT_S", 0.0)
 
 
 def naive() -> dict[str, Rows]:
@@ -120,6 +121,20 @@ def test_whatever_the_topic_does_the_views_are_as_the_record_says(brought: str) 
         "with a gap": [*BLOCKS[10:13], *BLOCKS[20:]],
     }[brought]
     kept.bring(order)
+    kept.tend()
+    assert kept.rows() == naive()
+
+
+def test_a_last_block_that_the_topic_does_not_bring_is_read_from_the_record() -> None:
+    """No later block shows the gap: a reader of the topic may begin after it, as one does that joins a group meanwhile."""
+    kept = Kept()
+    kept.commit(BLOCKS[:10])
+    kept.tend()
+    kept.commit(BLOCKS[10:])
+    kept.keeper.notice(len(BLOCKS))
+    kept.tend()
+    assert kept.keeper.positions() == {"quotes": 10, "depth": 10}, "it may still come"
+    kept.keeper.notice(len(BLOCKS))
     kept.tend()
     assert kept.rows() == naive()
 

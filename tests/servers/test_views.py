@@ -39,10 +39,10 @@ VIEWS = ("quotes", "depth")
 class Owner:
     """Commits blocks of trading and relays them, as whoever owns the partition does."""
 
-    def __init__(self, market: StackMarket) -> None:
+    def __init__(self, market: StackMarket, partition: int = 1) -> None:
         self.log = PostgresLog(market.settings.postgres)
         self.topic = replace(market.blocks_topic(), cluster=self.log.cluster)
-        self.head = self.log.claim(1)
+        self.head = self.log.claim(partition)
         self.made = iter(MADE)
         self.blocks: list[Block] = []
         self.publisher: Publisher | None = None
@@ -108,18 +108,22 @@ class Kept:
 
 def naive(name: str, blocks: list[Block]) -> Rows:
     view = MemoryView()
-    projection = Projection(1, FOLDS[name](), view)
+    projection = Projection(blocks[0].partition, FOLDS[name](), view)
     for block in blocks:
         projection.advance(Columns(block))
     assert view.rows
     return view.rows
 
 
-@pytest.fixture
-def kept(market: StackMarket, redis_stack: Stack, database: Database) -> Iterator[Kept]:
-    """In the shared Redis its keys are told from those of other tests by the cluster, which a copied database has in common with them."""
+def own_cluster(database: Database) -> None:
+    """In the shared Redis keys of tests are told apart by the cluster, which all copies of a database would have in common."""
     with psycopg.connect(database.dsn(MIGRATOR), autocommit=True) as connection:
         connection.execute("UPDATE outcry.cluster SET id = gen_random_uuid()")
+
+
+@pytest.fixture
+def kept(market: StackMarket, redis_stack: Stack, database: Database) -> Iterator[Kept]:
+    own_cluster(database)
     with closing(Owner(market)) as owner:
         yield Kept(market, redis_stack.redis_url, owner)
 
@@ -154,6 +158,29 @@ def test_a_worker_that_is_killed_is_gone_on_from_where_its_views_are(kept: Kept)
     kept.worker("two")
     kept.owner.commit(7)
     kept.assert_complete(*VIEWS)
+
+
+def test_workers_given_the_same_views_have_each_partition_once_and_one_that_stops_hands_over(
+    two_partitions: StackMarket, redis_stack: Stack, database: Database
+) -> None:
+    """Who keeps what changes while blocks flow: none is lost, whatever each of them did last."""
+    own_cluster(database)
+    with closing(Owner(two_partitions)) as owner, closing(Owner(two_partitions, 2)) as other:
+        kept = Kept(two_partitions, redis_stack.redis_url, owner)
+        first, second = kept.worker("one"), kept.worker("two")
+
+        def keeps(worker: Worker) -> set[str]:
+            return {number for number in "12" if f'outcry_view_seq{{partition="{number}",view="quotes"}}' in worker.get("/metrics")[1]}
+
+        with flowing(owner):
+            eventually(lambda: sorted([*keeps(first), *keeps(second)]) == ["1", "2"])
+            keeper, heir = (first, second) if "1" in keeps(first) else (second, first)
+            other.commit(20)
+            assert keeper.stop() == 0
+            eventually(lambda: keeps(heir) == {"1", "2"})
+        kept.assert_complete(*VIEWS)
+        eventually(lambda: kept.view("quotes").status(2).seq == other.head.seq)
+        assert all(kept.view("quotes").read(key, 2) == (row, 20) for key, row in naive("quotes", other.blocks).items())
 
 
 def test_redis_is_killed_emptied_and_replaced_and_the_views_are_whole_again(market: StackMarket, own_stack: Callable[..., Stack]) -> None:
