@@ -45,6 +45,7 @@ class CommandsTopic:
                 "acks": "all",
                 "message.timeout.ms": 0,
                 "linger.ms": 0,
+                "max.in.flight": 1,  # what comes meanwhile goes with the next request: a node that syncs each request syncs fewer
                 "message.max.bytes": MAX_BATCH_BYTES,
                 "queue.buffering.max.kbytes": 32 * MAX_BATCH_BYTES // 1_024,
             }

@@ -34,6 +34,7 @@ def producer(bootstrap: str) -> Producer:
             "acks": "all",
             "message.timeout.ms": 0,
             "linger.ms": 0,
+            "max.in.flight": 1,  # what comes meanwhile goes with the next request: a node that syncs each request syncs fewer
             "message.max.bytes": MAX_RECORD_BYTES - 4_096,  # the brokers count what is around the record too
             "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
         }
