@@ -27,8 +27,16 @@ GROUP: Final = "outcry-views"
 OBSERVE_S: Final = 0.5
 BEAT_S: Final = 0.1
 READY_WITHIN_BLOCKS: Final = 1_000
-NOISY: Final = ("faust", "mode", "aiokafka")
+NOISY: Final = ("faust", "mode")
 _LOG: Final = logging.getLogger(__name__)
+
+
+class Complaints(logging.Handler):
+    """What the Kafka client complains of many times a second while brokers are away is waited out: a warning, told now and then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it as ours."""
+        _LOG.warning("kafka: %s", record.getMessage())
 
 
 class ViewsWorker:
@@ -56,6 +64,8 @@ class ViewsWorker:
         """Be a worker until *stop*. Raises what ended it otherwise."""
         for name in NOISY:
             logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("aiokafka").handlers[:] = [Complaints(logging.WARNING)]
+        logging.getLogger("aiokafka").propagate = False
         with ExitStack() as open_things:
             status = StatusServer(self._metrics, self._settings.http_port, self.not_ready, lambda: self._beat_s)
             open_things.enter_context(closing(status))

@@ -101,6 +101,8 @@ def rebuild(settings: Settings, view: list[str]) -> Answer:
         for name in view:
             for partition in range(1, settings.partitions + 1):
                 began_s, old = time.monotonic(), store.view(name).status(partition).generation
+                if old:  # one that was killed may have left what it had replaced
+                    store.view(name, old - 1).clear(partition)
                 new = store.view(name, old + 1)
                 with block_progress(f"{name}, partition {partition}") as show:
                     seq = anew(partition, FOLDS[name](), store.log, new, show)

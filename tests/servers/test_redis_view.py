@@ -158,6 +158,32 @@ def test_partitions_clusters_and_views_of_one_redis_know_nothing_of_each_other(r
     assert RedisView(connect(redis_stack.redis_url), cluster, "depth").read("quote:1", 1) == (b"", 0)
 
 
+def test_a_new_generation_is_looked_at_when_it_is_as_far_and_not_before(redis_stack: Stack) -> None:
+    """Nobody sees a view go back; whoever keeps it notices nothing, and writes what is looked at."""
+    cluster, client = secrets.token_hex(8), connect(redis_stack.redis_url)
+    view, new = RedisView(client, cluster, "quotes"), RedisView(client, cluster, "quotes", 1)
+    view.write({"quote:1": b"a"}, 1, 3)
+    new.write({"quote:1": b"b"}, 1, 2)
+    assert not new.switch(1)
+    assert (view.read("quote:1", 1), new.read("quote:1", 1)) == ((b"a", 3), (b"b", 2))
+    new.write({"quote:1": b"a", "quote:2": b"c"}, 1, 3)
+    assert new.switch(1)
+    RedisView(client, cluster, "quotes", 0).clear(1)
+    view.write({"quote:1": b"d"}, 1, 4)
+    assert view.group("quote", 1) == new.group("quote", 1) == ({"quote:1": b"d", "quote:2": b"c"}, 4)
+    assert view.status(1) == (4, 1, "")
+    assert len(client.keys(f"{view._key(1)}*")) == 3, "position, one bucket, and which generation it is"
+
+
+def test_why_a_view_stands_still_is_known_until_it_goes_on(redis_stack: Stack) -> None:
+    view = quotes(redis_stack, secrets.token_hex(8))
+    view.write({}, 1, 1)
+    view.say(1, "poison")
+    assert view.status(1) == (1, 0, "poison")
+    view.write({}, 1, 2)
+    assert view.status(1) == (2, 0, "")
+
+
 def _apart(view: RedisView, row: bytes, seq: int) -> None:
     """The control: rows and position in two writes."""
     with view._client.pipeline(transaction=False) as two:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import cast
 
 import psycopg
@@ -29,7 +30,7 @@ from projections.quotes import Quotes
 from projections.view import MemoryView, Projection, Rows
 from tests.projections.flow import trading
 from tests.servers.fixtures import Database
-from tests.servers.market import OUTCRY, StackMarket, Worker, eventually
+from tests.servers.market import OUTCRY, StackMarket, Worker, begin, eventually
 from tests.servers.topic import publish
 
 MADE = trading(seed=23, count=400, longest=8)
@@ -200,6 +201,28 @@ def test_redis_is_killed_emptied_and_replaced_and_the_views_are_whole_again(mark
         owner.commit(5)
         kept.assert_complete(*VIEWS)
         eventually(lambda: worker.get("/ready")[0] == 200)
+
+
+def test_kafka_is_killed_and_the_views_go_on_by_the_record(
+    own_stack: Callable[..., Stack], redis_stack: Stack, database: Database, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Who trades goes on without it, and so do the views; when it is back the worker is a member of its group again."""
+    own = own_stack(postgres=False, kafka=True)
+    own_cluster(database)
+    with closing(begin(own, database, topic_prefix, tmp_path)) as market, closing(Owner(market)) as owner:
+        kept = Kept(market, redis_stack.redis_url, owner)
+        worker = kept.worker("one")
+        owner.commit(20)
+        kept.assert_complete(*VIEWS)
+        own.servers["kafka-1"].kill()
+        owner.commit(5, relay=False)
+        kept.assert_complete(*VIEWS)
+        own.up()
+        owner.publisher = None
+        owner.commit(5)
+        kept.assert_complete(*VIEWS)
+        eventually(lambda: worker.get("/ready")[0] == 200)
+        assert worker.stop() == 0
 
 
 def test_a_rebuild_beside_the_running_worker_gives_the_same_bytes(kept: Kept) -> None:
