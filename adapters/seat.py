@@ -14,7 +14,6 @@ from typing import Final, Protocol
 
 from adapters.kafka_inbox import LATER
 from adapters.metrics import Metrics, PartitionStatus
-from commands.draft import tick
 from commands.ownership import Ownership
 from commands.ports import Stopped
 from eventstore.blocks import Block, Head
@@ -150,9 +149,7 @@ class Seat:
             inbox.hold(self.partition)
             self._leave()
         elif writer is not None:
-            due_ns, now_ns = writer.partition.next_expiry_ns(), time.time_ns()
-            if 0 < due_ns <= now_ns:
-                writer.submit(tick(now_ns))
+            writer.let_expire(time.time_ns())
         elif self._given and now_s >= self._not_before_s:
             self._take_over(inbox)
         elif now_s >= self._next_follow_s:

@@ -12,7 +12,6 @@ from adapters.announce import name_of
 from adapters.metrics import Metrics, PartitionStatus
 from adapters.settings import Settings
 from adapters.status import StatusServer
-from commands.draft import tick
 from commands.writer import Writer
 from eventstore.blocks import Block
 from eventstore.ports import BlockLog, SnapshotStore
@@ -57,9 +56,7 @@ class Single:
             _LOG.info("serving", extra={"partition": self._settings.partition, "port": status.port})
             while not stop.wait(TEND_S) and writer.failure is None:
                 self._beat_s = time.monotonic()
-                due_ns, now_ns = writer.partition.next_expiry_ns(), time.time_ns()
-                if 0 < due_ns <= now_ns:
-                    writer.submit(tick(now_ns))
+                writer.let_expire(time.time_ns())
                 self._metrics.observe([self._status(writer)])
                 self._metrics.observe_views(self._settings.partition, writer.head.seq, self._views.positions(), self._views.stopped)
 

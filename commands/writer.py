@@ -103,6 +103,15 @@ class Writer:
         """As submit, but wait for room instead of raising Full: for a source that keeps what is not taken yet."""
         return self._put(rows, inputs, wait=True)
 
+    def let_expire(self, now_ns: int) -> None:
+        """Have orders that are due by *now_ns* expire, though nobody sends anything; whoever serves asks now and then.
+
+        A full inbox is no matter, the next batch has them expire first; nor is a writer that stopped, which its `failure` says.
+        """
+        with suppress(Full, Stopped):
+            if 0 < self.partition.next_expiry_ns() <= now_ns:
+                self.submit(tick(now_ns))
+
     def write_all(self, batches: Iterable[bytes], on_committed: Callable[[Committed], None] | None = None) -> None:
         """Write *batches* in order, waiting for room instead of raising Full; all are committed when this returns.
 

@@ -516,3 +516,30 @@ def test_a_source_that_can_wait_waits_for_room(log: HeldLog, clock: Clock) -> No
     with Writer(log, MemorySnapshots(), PARTITION, clock=clock, inbox_commands=len(SETUP) // 128) as writer:
         futures = [writer.put(SETUP) for _ in range(5)]
         assert [future.result(PATIENCE_S).block_seq > 0 for future in futures] == [True] * 5
+
+
+def test_an_order_can_be_let_expire_though_nobody_sends_anything(writer: Writer, log: HeldLog) -> None:
+    writer.submit(market.buy(1, 1, 100, time_in_force=v.GTD, expires_ns=2_000)).result(PATIENCE_S)
+    writer.let_expire(1_999)
+    writer.let_expire(2_000)
+    writer.close()
+    expired = next(log.read(PARTITION, 2))
+    assert [event.kind for event in events(expired.events())][:2] == ["ClockTicked", "OrderRemoved"]
+    assert set(recorded(log, 2)) == {(v.TICK_CLOCK, 2_000)}
+
+
+def test_a_full_inbox_and_a_writer_that_stopped_are_no_matter_to_what_expires(log: HeldLog, clock: Clock) -> None:
+    """Whoever serves asks from a thread that must not end at it."""
+    due = market.buy(1, 1, 100, time_in_force=v.GTD, expires_ns=2_000)
+    with Writer(log, MemorySnapshots(), PARTITION, clock=clock, inbox_commands=len(SETUP) // 128) as writer:
+        writer.submit(SETUP).result(PATIENCE_S)
+        writer.submit(due).result(PATIENCE_S)
+        log.hold()
+        with suppress(Full):
+            while True:
+                writer.submit(SETUP)
+        with pytest.raises(Full):
+            writer.submit(SETUP)
+        writer.let_expire(3_000)
+        log.release()
+    writer.let_expire(3_000)
