@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from adapters.settings import Settings
 from eventstore import agreement
 from eventstore.kafka import BlocksTopic
-from eventstore.ports import BlockLog, Damaged
+from eventstore.ports import CONSUMER_PARTITION, BlockLog, Damaged
 from eventstore.postgres import PostgresLog
 from eventstore.topics import BLOCKS
 from replay import source
@@ -42,7 +42,7 @@ class Checked:
 def check(settings: Settings, log: PostgresLog, partition: int, progress: Progress | None = None) -> Checked:
     """Read the partition everywhere it stands, one block in memory at a time. Raises StoreFailed, NewerSchema."""
     record = source.verify(log, partition, progress)
-    copies = [_topic(settings, log, partition)]
+    copies = [_topic(settings, log, partition)] if partition != CONSUMER_PARTITION else []  # nobody follows the registry in Kafka
     if settings.standby:
         with closing(PostgresLog(settings.standby, cluster=log.cluster, i_know_this_loses_data=True)) as standby:
             copies.append(_standby(log, standby, partition))

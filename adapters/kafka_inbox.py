@@ -36,6 +36,7 @@ _LOOK_S: Final = 0.5
 _BUSY_S: Final = 0.001  # a partition waits for room at its writer
 _OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own codes begin so
 _PASSING: Final = (KafkaError._MAX_POLL_EXCEEDED, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001
+_NO_GROUP: Final = KafkaError(KafkaError.GROUP_ID_NOT_FOUND).str()  # all that a fatal error says of its cause is text
 _LOG: Final = logging.getLogger(__name__)
 
 Assigned = Callable[[int], int | None]
@@ -53,6 +54,10 @@ class BadPosition(Exception):
             f"topic {topic}: the record goes on at offset {offset}, the topic holds {low} to {high}: {what}; nothing is consumed"
         )
         self.offset, self.low, self.high = offset, low, high
+
+
+class _GroupLost(Exception):
+    """The brokers do not know the group any more."""
 
 
 @dataclass(slots=True)
@@ -107,20 +112,18 @@ class CommandsInbox:
         self.lag: Mapping[int, int] = {}
         self._asked: dict[int, int | None] = {}  # partition -> offset to start at, None: hold; the last one counts
         self._asking = threading.RLock()  # is held while a batch is passed on
-        self._consumer = Consumer(
-            client_config(bootstrap)
-            | {
-                "client.id": worker or "outcry",
-                "group.id": group,
-                "group.protocol": "consumer",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "max.poll.interval.ms": MAX_SILENCE_MS,
-                "fetch.queue.backoff.ms": 10,  # the default of a second stalls a reader that is quicker than the broker
-                "fetch.message.max.bytes": MAX_BATCH_BYTES,
-                "queued.max.messages.kbytes": QUEUED_KBYTES,
-            }
-        )
+        self._settings = client_config(bootstrap) | {
+            "client.id": worker or "outcry",
+            "group.id": group,
+            "group.protocol": "consumer",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "max.poll.interval.ms": MAX_SILENCE_MS,
+            "fetch.queue.backoff.ms": 10,  # the default of a second stalls a reader that is quicker than the broker
+            "fetch.message.max.bytes": MAX_BATCH_BYTES,
+            "queued.max.messages.kbytes": QUEUED_KBYTES,
+        }
+        self._consumer = Consumer(self._settings)
 
     def start(self, partition: int, offset: int) -> None:
         """Pass on what stands in the topic from *offset* on, and nothing else from now on. From any thread; void once it was revoked."""
@@ -133,24 +136,45 @@ class CommandsInbox:
             self._asked[partition] = None
 
     def run(self, stop: threading.Event) -> None:
-        """Be a member until *stop*, then give everything back and leave. Raises StoreFailed, and what a callback raises."""
+        """Be a member until *stop*, then give everything back and leave. Raises StoreFailed, and what a callback raises.
+
+        A group that the brokers have lost, as with a disk, is joined anew: all partitions are revoked before.
+        """
         try:
             for says in slow_to_miss(self._bootstrap):
                 _LOG.warning("kafka at %s: %s when a worker has died", self._bootstrap, says)
-            self._consumer.subscribe(list(self._partitions), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+            self._join()
             while not stop.is_set():
-                self._do_what_was_asked()
-                self._look_how_far()
-                if self._offer_what_waits():
-                    time.sleep(_BUSY_S)
-                    continue
-                waits = any(lane.waiting for lane in self._lanes.values())
-                for message in messages(self._consumer, _BUSY_S if waits else _IDLE_S, RECORDS_AT_ONCE):
-                    self._receive(message)
+                try:
+                    self._take_turn()
+                except _GroupLost:
+                    self._join_anew()
         finally:
             self._consumer.close()
 
+    def _take_turn(self) -> None:
+        self._do_what_was_asked()
+        self._look_how_far()
+        if self._offer_what_waits():
+            time.sleep(_BUSY_S)
+            return
+        waits = any(lane.waiting for lane in self._lanes.values())
+        for message in messages(self._consumer, _BUSY_S if waits else _IDLE_S, RECORDS_AT_ONCE):
+            self._receive(message)
+
     # -- what the group says ------------------------------------------------------------------------------------------
+
+    def _join(self) -> None:
+        self._consumer.subscribe(list(self._partitions), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+
+    def _join_anew(self) -> None:
+        """With another client: one that was told that there is no such group does nothing more."""
+        _LOG.warning("kafka at %s: the brokers have lost the group of the workers: joining it anew", self._bootstrap)
+        self._consumer.close()
+        for partition in list(self._lanes):
+            self._drop(partition)
+        self._consumer = Consumer(self._settings)
+        self._join()
 
     def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         held = []
@@ -167,12 +191,14 @@ class CommandsInbox:
 
     def _revoked(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         for place in places:
-            partition = self._partitions[place.topic]
-            with self._asking:
-                self._asked.pop(partition, None)
-            if self._lanes.pop(partition, None) is not None:
-                self._on_revoked(partition)
+            self._drop(self._partitions[place.topic])
         consumer.incremental_unassign(places)
+
+    def _drop(self, partition: int) -> None:
+        with self._asking:
+            self._asked.pop(partition, None)
+        if self._lanes.pop(partition, None) is not None:
+            self._on_revoked(partition)
 
     # -- what the worker asks -----------------------------------------------------------------------------------------
 
@@ -282,6 +308,8 @@ class CommandsInbox:
                 self._on_failed(partition, BadPosition(self._topics[partition], lane.offset, low, high))
         elif error.code() in _PASSING or error.retriable():
             _LOG.warning("kafka at %s: %s", self._bootstrap, error.str())
+        elif error.code() == KafkaError._FATAL and _NO_GROUP in error.str():  # noqa: SLF001
+            raise _GroupLost
         else:
             raise failed(self._bootstrap, error)
 

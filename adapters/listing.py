@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
+
 from adapters import names
 from adapters.decimals import E9, BadDecimal, to_minor, to_ticks
 from adapters.market import Market
@@ -33,36 +35,67 @@ def list_instrument(
     if symbol in directory.instruments:
         raise BadName(f"{symbol} is listed already, as instrument {directory.instruments[symbol].instrument}; choose another symbol")
     pays = directory.asset_or_new(quote, quote_scale)
-    low, high = band or (tick, "10000")
-    tick_e9, lot_e9 = to_minor(tick, 9), to_minor(lot, 9)
-    base_scale = max(0, -int((lot_e9 / E9).normalize().as_tuple().exponent))
-    traded = directory.asset_or_new(symbol, base_scale)
+    traded = directory.asset_or_new(symbol, base_scale(lot))
     number = max((listed.instrument for listed in directory.instruments.values()), default=0) + 1
     happened = market.send(
-        ListInstrument(
-            instrument=number,
-            symbol=symbol,
-            base_asset=traded.number,
-            quote_asset=pays.number,
-            base_scale=traded.scale,
-            quote_scale=pays.scale,
-            tick_size_e9=tick_e9,
-            lot_size_e9=lot_e9,
-            band_low_ticks=to_ticks(low, tick_e9),
-            band_high_ticks=to_ticks(high, tick_e9),
-            max_quantity_lots=MAX_QUANTITY_LOTS,
-            max_notional=MAX_NOTIONAL,
-            maker_rate=maker,
-            taker_rate=taker,
-            quote_units=_minor_units(tick_e9, lot_e9, pays),
-            base_units=int(lot_e9 / E9 * 10**traded.scale),
-        ),
+        command(number, symbol, traded, pays, tick=tick, lot=lot, band=band, maker=maker, taker=taker),
         SetInstrumentState(instrument=number, state="open"),
     )
     if happened[0].kind == "InstrumentListed":
         directory.names.assets |= {symbol: traded, quote: pays}
         names.save(folder, directory.names)
     return happened
+
+
+def command(
+    number: int,
+    symbol: str,
+    traded: Asset,
+    pays: Asset,
+    *,
+    tick: str,
+    lot: str,
+    band: tuple[str, str] | None = None,
+    maker: int = 0,
+    taker: int = 0,
+) -> ListInstrument:
+    """The listing of *symbol* as instrument *number*.
+
+    tick, lot, band  decimals; without a band prices are from one tick to 10,000
+    maker, taker     fees in 10^-6 of the notional
+    Raises           BadDecimal
+    """
+    low, high = band or (tick, "10000")
+    tick_e9, lot_e9 = to_minor(tick, 9), to_minor(lot, 9)
+    return ListInstrument(
+        instrument=number,
+        symbol=symbol,
+        base_asset=traded.number,
+        quote_asset=pays.number,
+        base_scale=traded.scale,
+        quote_scale=pays.scale,
+        tick_size_e9=tick_e9,
+        lot_size_e9=lot_e9,
+        band_low_ticks=to_ticks(low, tick_e9),
+        band_high_ticks=to_ticks(high, tick_e9),
+        max_quantity_lots=MAX_QUANTITY_LOTS,
+        max_notional=MAX_NOTIONAL,
+        maker_rate=maker,
+        taker_rate=taker,
+        quote_units=_minor_units(tick_e9, lot_e9, pays),
+        base_units=int(lot_e9 / E9 * 10**traded.scale),
+    )
+
+
+def terms(command: ListInstrument) -> dict[str, int | str]:
+    """A listing as the registry keeps it: without what every command carries."""
+    common = {"received_ns", "session", "sequence", "account", "symbol"}
+    return {field: value for field, value in msgspec.structs.asdict(command).items() if field not in common}
+
+
+def base_scale(lot: str) -> int:
+    """Decimal digits that an asset needs whose lots are *lot*. Raises BadDecimal."""
+    return max(0, -int((to_minor(lot, 9) / E9).normalize().as_tuple().exponent))
 
 
 def _minor_units(tick_e9: int, lot_e9: int, pays: Asset) -> int:

@@ -85,7 +85,7 @@ def _through_kafka(settings: Settings, symbol: str) -> Iterator[Opened]:
     from eventstore.kafka import BlocksTopic
     from eventstore.topics import BLOCKS
 
-    with reading(settings, symbol) as store:
+    with reading(settings, symbol, history=False) as store:
         prefix = settings.topic_prefix
         topic = BlocksTopic(settings.kafka, settings.cluster, prefix + BLOCKS)
         with (

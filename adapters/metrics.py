@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -130,6 +131,8 @@ class Metrics:
         self._view_seq = gauge("view_seq", "The block that a view is as of.", "view")
         self._view_lag = gauge("view_lag_blocks", "Blocks on record that a view does not show.", "view")
         self._view_stopped = gauge("view_stopped", "1 when a view met a block that it cannot take in; /ready says which.", "view")
+        self._view_refused = gauge("view_refused_documents", "Documents that the audit index refuses; they lie beside it.", "view")
+        self._view_blocks = gauge("view_blocks", "Blocks that views took in since the worker has them, by where they came from.", "source")
         self._trouble = gauge("trouble", "1 while something is waited out; /ready says what.")
         self._series: dict[int, _Series] = {}
 
@@ -162,16 +165,31 @@ class Metrics:
             self._trouble.labels(status.partition).set(bool(status.trouble))
         self._observed.set_to_current_time()
 
-    def observe_views(self, partition: int, seq: int, positions: Mapping[str, int], stopped: Collection[str] = ()) -> None:
-        """Set the gauges of the views of *partition*: its last block on record is *seq*, that of each view in *positions*."""
+    def observe_views(
+        self,
+        partition: int,
+        seq: int,
+        positions: Mapping[str, int],
+        stopped: Collection[str] = (),
+        sources: Mapping[str, int] = MappingProxyType({}),
+        refused: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Set the gauges of the views of *partition*: its last block on record is *seq*, that of each view in *positions*.
+
+        sources  where blocks came from -> how many
+        refused  view -> documents of it that its server will never take
+        """
+        for source, blocks in sources.items():
+            self._view_blocks.labels(partition, source).set(blocks)
         for view, position in positions.items():
             self._view_stopped.labels(partition, view).set(view in stopped)
+            self._view_refused.labels(partition, view).set(refused.get(view, 0))
             self._view_seq.labels(partition, view).set(position)
             self._view_lag.labels(partition, view).set(max(seq - position, 0))
 
     def forget_views(self, partition: int) -> None:
         """Others keep the views of *partition* now: say nothing of them."""
-        for gauge in (self._view_seq, self._view_lag, self._view_stopped):
+        for gauge in (self._view_seq, self._view_lag, self._view_stopped, self._view_refused, self._view_blocks):
             gauge.remove_by_labels({"partition": str(partition)})
 
     def takeover(self, partition: int, seconds: float) -> None:

@@ -97,6 +97,8 @@ class RedisView:
     Every method raises ViewAway.
     """
 
+    rows_at_once: Final = 20_000  # a script that writes as many small ones keeps Redis from its readers for 20 ms
+
     def __init__(self, client: redis.Redis, cluster: str, name: str, generation: int | None = None) -> None:
         self._client, self._cluster, self.name = client, cluster, name
         self._generation = "" if generation is None else str(generation)
@@ -179,7 +181,7 @@ class RedisView:
         return answer, int(position or 0)
 
     def _key(self, partition: int) -> str:
-        return f"outcry:{{{self._cluster}:{self.name}:{partition}}}"
+        return base_key(self._cluster, self.name, partition)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -189,6 +191,11 @@ class RedisView:
             raise ViewAway(
                 f"view {self.name}: {what}: Redis: {failed}; it goes on when Redis answers, and has room (maxmemory)"
             ) from failed
+
+
+def base_key(cluster: str, view: str, partition: int) -> str:
+    """Where the position of a view stands; what all of its other keys begin with."""
+    return f"outcry:{{{cluster}:{view}:{partition}}}"
 
 
 def bucket_of(key: str) -> int:

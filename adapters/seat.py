@@ -1,8 +1,8 @@
 """A partition at a worker of a stack: whether the group gave it to this worker, and what is done about that.
 
 The consumer group says who should own the partition, in the thread of the inbox; the seat's own thread takes over, follows, and comes
-back after a failure, so that one partition never waits for another. Owning means a writer that takes batches from Kafka, and a relay
-that sends its blocks there.
+back after a failure, so that one partition never waits for another. Owning means a writer that takes batches from Kafka and, in a thread
+of the worker's, what the registry has for it; and a relay that sends its blocks there.
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import Final, Protocol
 
 from adapters.kafka_inbox import LATER
 from adapters.metrics import Metrics, PartitionStatus
+from adapters.registry.forwarder import Forwarder
+from adapters.registry.registry import Registry
 from commands.ownership import Ownership
-from commands.ports import Stopped
+from commands.ports import RowBytes, Stopped
 from eventstore.blocks import Block, Head
 from eventstore.errors import Fenced, OutcomeUnknown, StoreFailed
 from eventstore.kafka import BlocksTopic
 from eventstore.ports import BlockLog
-from eventstore.publisher import producer
+from eventstore.publisher import Sender
 from eventstore.relay import Relay
 
 RETRY_S: Final = 0.25
@@ -54,7 +57,8 @@ class Seat:
         self.broken: BaseException | None = None
         self._ownership, self._record, self._topic, self._metrics = ownership, log, topic, metrics
         self._relay: Relay | None = None
-        self._producer = producer(topic.bootstrap)  # of the next relay, so that it need not wait for one
+        self._producer = Sender(topic.bootstrap)  # of the next relay, so that it need not wait for one
+        self._forwarder: Forwarder | None = None
         self._given = False
         self._not_before_s = self._next_follow_s = 0.0
         self._trouble = ""
@@ -102,6 +106,15 @@ class Seat:
             except BaseException as error:  # noqa: BLE001 - a broken invariant stops this partition and no other
                 self.broken = error
                 _LOG.critical("partition %d: stopped: %s", self.partition, error, exc_info=error, extra={"partition": self.partition})
+
+    def forward(self, registry: Registry) -> None:
+        """In a thread of the registry's: tell the partition what was registered, if it is ours. Raises as Registry.follow."""
+        writer = self._ownership.writer
+        if writer is None:
+            return
+        self._forwarder = self._forwarder or Forwarder(registry, self.partition)
+        with suppress(Stopped):
+            self._forwarder.forward(writer)
 
     def close(self) -> None:
         """Drain, commit, hand over, keep a snapshot."""
@@ -159,8 +172,14 @@ class Seat:
 
     def _take_over(self, inbox: Inbox) -> None:
         asked_s = time.monotonic()
-        writer = self._ownership.take_over(self._committed)
-        self._relay, self._producer = Relay(self._record, self._topic, self.partition, self._producer), producer(self._topic.bootstrap)
+        self._relay = relay = Relay(self._record, self._topic, self.partition, self._producer)
+        try:
+            writer = self._ownership.take_over(self._committed)
+        except BaseException:
+            self._relay = None
+            raise
+        relay.start()
+        self._producer = Sender(self._topic.bootstrap)
         inbox.start(self.partition, writer.positions.get(self.source, 0))
         took_s = time.monotonic() - asked_s
         self._trouble = ""
@@ -169,11 +188,11 @@ class Seat:
             "partition %d: taken over in %.3f s", self.partition, took_s, extra={"partition": self.partition, "epoch": writer.head.epoch}
         )
 
-    def _committed(self, block: Block, events: bytes, took_s: float) -> None:
+    def _committed(self, block: Block, rows: RowBytes, took_s: float) -> None:
         relay = self._relay
         if relay is not None:
             relay.offer(block)
-        self._metrics.on_commit(block, events, took_s)
+        self._metrics.on_commit(block, rows.events, took_s)
 
     def _leave(self) -> None:
         """Give the partition up, if it was ours."""

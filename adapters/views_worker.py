@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -21,6 +22,7 @@ from eventstore.errors import StoreFailed
 from eventstore.ports import BlockLog
 from projections.faust_app import Following, Source
 from projections.keeper import Keeper
+from projections.states import States
 from projections.view import Fold, RemoteView
 
 GROUP: Final = "outcry-views"
@@ -43,17 +45,24 @@ class ViewsWorker:
     """Keeps the views of *folds* until `stop` is set. Those given the same ones share the partitions among them.
 
     view    name of a view -> where its rows go
+    states  where states of folds are kept, None: nowhere
     Raises  BadTopic, StoreFailed when Kafka is not as it must be
     """
 
     def __init__(
-        self, settings: Settings, log: BlockLog, cluster: str, folds: Mapping[str, Callable[[], Fold]], view: Callable[[str], RemoteView]
+        self,
+        settings: Settings,
+        log: BlockLog,
+        cluster: str,
+        folds: Mapping[str, Callable[[], Fold]],
+        view: Callable[[str], RemoteView],
+        states: States | None = None,
     ) -> None:
         self._settings, self._log, self._name = settings, log, name_of(settings)
         topics.check(settings.kafka, topics.wanted(settings.partitions, prefix=settings.topic_prefix)[:1])
         group = f"{settings.topic_prefix}{GROUP}-{cluster}-{'-'.join(sorted(folds))}"
         source = Source(settings.kafka, settings.topic_prefix + topics.BLOCKS, cluster, group)
-        self._following = Following(source, lambda partition: Keeper(partition, folds, view, log))
+        self._following = Following(source, lambda partition: Keeper(partition, folds, view, log, states))
         self._metrics = Metrics(self._name)
         self._beat_s = time.monotonic()
         self._lags: dict[int, dict[str, int]] = {}
@@ -72,6 +81,8 @@ class ViewsWorker:
             open_things.enter_context(announced(self._settings.stack, self._name, status.port))
             following = threading.Thread(target=self._follow, args=(stop,), name="views", daemon=True)
             observing = threading.Thread(target=self._observe, args=(stop,), name="lag", daemon=True)
+            gc.collect()
+            gc.freeze()  # what was imported stays: to look through it again would stop the views for a tenth of a second each time
             following.start()
             observing.start()
             _LOG.info("serving", extra={"port": status.port})
@@ -112,7 +123,9 @@ class ViewsWorker:
                     positions, head = keeper.positions(), self._log.head(partition)
                     keeper.notice(head.seq)
                     self._lags[partition] = {name: max(head.seq - seq, 0) for name, seq in positions.items()}
-                    self._metrics.observe_views(partition, head.seq, positions, keeper.stopped())
+                    sources = {"topic": keeper.brought_blocks, "record": keeper.read_blocks}
+                    refused = {name: getattr(kept.view, "refused", 0) for name, kept in keeper.kept.items()}
+                    self._metrics.observe_views(partition, head.seq, positions, keeper.stopped(), sources, refused)
                 self._metrics.observe(())
                 self._record_away = ""
             except StoreFailed as failed:

@@ -11,6 +11,7 @@ from typing import Final
 from adapters.announce import announced, name_of
 from adapters.kafka_inbox import BadPosition, CommandsInbox
 from adapters.metrics import Metrics
+from adapters.registry.registry import Registry
 from adapters.seat import Seat
 from adapters.settings import Settings
 from adapters.status import StatusServer
@@ -21,6 +22,8 @@ from eventstore.ports import BlockLog, SnapshotStore
 
 OBSERVE_S: Final = 0.5
 BEAT_S: Final = 0.1
+FORWARD_S: Final = 0.05
+FORWARD_AGAIN_S: Final = 1.0
 GROUP: Final = "outcry-workers"
 READY_WITHIN_BLOCKS: Final = 1_000
 _LOG: Final = logging.getLogger(__name__)
@@ -57,7 +60,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._beat_s = time.monotonic()
         self._observed_s = 0.0
-        self._settings = settings
+        self._settings, self._log = settings, log
 
     def serve(self, stop: threading.Event) -> None:
         """Be a worker until *stop*. Raises what ended the membership in the group."""
@@ -69,6 +72,7 @@ class Worker:
                 seat.tend(self._inbox)  # warm before the group gives anything
             threads = [
                 threading.Thread(target=self._be_member, args=(stop,), name="inbox", daemon=True),
+                threading.Thread(target=self._forward, args=(stop,), name="registry", daemon=True),
                 *(
                     threading.Thread(target=seat.run, args=(self._inbox, stop), name=f"partition {number}", daemon=True)
                     for number, seat in self._seats.items()
@@ -107,6 +111,18 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - a worker that is no member any more must end, and say why
             self._failure = error
             stop.set()
+
+    def _forward(self, stop: threading.Event) -> None:
+        """Tell the partitions of ours what is registered; trading goes on when that fails."""
+        registry: Registry | None = None
+        while not stop.wait(FORWARD_S):
+            try:
+                registry = registry or Registry(self._log)
+                for seat in self._seats.values():
+                    seat.forward(registry)
+            except Exception as failed:  # noqa: BLE001 - the record is away, or what was registered is damaged
+                _LOG.warning("nothing that was registered is forwarded now: %s", failed)
+                stop.wait(FORWARD_AGAIN_S)
 
     def _held(self, number: int, error: BadPosition) -> None:
         self._seats[number].broken = error

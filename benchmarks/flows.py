@@ -12,7 +12,7 @@ self-trade prevention is off, funds are ample. All instruments trade one pair of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -132,6 +132,19 @@ def flow(name: str, *, accounts: int, instruments: int, commands: int, resting: 
     if name in ("cancel", "deep"):
         orders = max(1, -(-orders // CANCELS)) * CANCELS
     return Flow(name, accounts, instruments, orders, commands, seed)
+
+
+def over_and_over(batches: Sequence[bytes]) -> Iterator[bytes]:
+    """*batches*, then again with later numbers and times, without end."""
+    rows = [np.frombuffer(batch, "<i8").reshape(-1, v.COMMAND_WORDS).copy() for batch in batches]
+    numbers = int(rows[-1][-1, v.SEQUENCE] - rows[0][0, v.SEQUENCE]) + 1
+    time_ns = int(rows[-1][-1, v.RECEIVED_NS] - rows[0][0, v.RECEIVED_NS]) + 1
+    while True:
+        for batch in rows:
+            yield batch.tobytes()
+            batch[:, v.SEQUENCE] += numbers
+            batch[:, v.CLIENT_ORDER_ID] += numbers
+            batch[:, v.RECEIVED_NS] += time_ns
 
 
 def _rest(random: np.random.Generator, rows: Ints, which: Ints | slice, nearest: int, levels: int) -> None:

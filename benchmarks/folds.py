@@ -1,7 +1,7 @@
-"""The folds of the views over the blocks of a flow: each alone, all together, and what decoding the blocks takes before.
+"""The folds of the views over the blocks of a flow: each alone, all together, and what decompressing the blocks takes before.
 
-A fold alone is measured on rows that are decoded already; what it derives from them (projections/columns.py) it derives itself. All
-together is what a process does that keeps every view: decode once, then every fold, then its rows into memory.
+A fold alone is measured on blocks that are decompressed already; the words that it asks for (projections/columns.py) it decodes itself. All
+together is what a process does that keeps every view: decompress once, decode each word once, then every fold, then its rows into memory.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ HEADLINE: Final = "quotes"
 
 
 def run(flow: Flow, runs: int, show: Show) -> dict[str, object]:
-    """Medians of *runs*: events_per_s of quotes alone; of every fold alone and with decoding before it, of all together."""
+    """Medians of *runs*: events_per_s of quotes alone; of every fold alone and with decompressing before it, of all together."""
     before, state = _begun(flow)
     batches = flow.batches()
     happened = events_of(Market(flow).fresh(), batches)
     _, blocks = sealed(after(before[-1]), batches, happened)
     counted = report.tally(batches, happened)
-    seconds: dict[str, list[float]] = {name: [] for name in (*FOLDS, "decode", "together")}
+    seconds: dict[str, list[float]] = {name: [] for name in (*FOLDS, "decompress", "together")}
     rows: dict[str, int] = {}
     for number in range(runs):
-        seconds["decode"].append(_decode(blocks))
+        seconds["decompress"].append(_decompress(blocks))
         for name in FOLDS:
             taken, rows[name] = _alone(FOLDS[name](), state[name], blocks)
             seconds[name].append(taken)
@@ -48,8 +48,10 @@ def run(flow: Flow, runs: int, show: Show) -> dict[str, object]:
         bytes_per_event=bytes_per_event(blocks),
         fold=HEADLINE,
         events_per_s_alone={name: report.rate(counted.events, seconds[name]) for name in FOLDS},
-        events_per_s_from_blocks={name: report.rate(counted.events, [median(seconds[name]) + median(seconds["decode"])]) for name in FOLDS},
-        events_per_s_decode=report.rate(counted.events, seconds["decode"]),
+        events_per_s_from_blocks={
+            name: report.rate(counted.events, [median(seconds[name]) + median(seconds["decompress"])]) for name in FOLDS
+        },
+        events_per_s_decompress=report.rate(counted.events, seconds["decompress"]),
         events_per_s_together=report.rate(counted.events, seconds["together"]),
         spread_alone={name: round((max(each) - min(each)) / median(each), 3) for name, each in seconds.items() if name in FOLDS},
         rows_written=rows,
@@ -70,10 +72,10 @@ def _begun(flow: Flow) -> tuple[list[Block], dict[str, bytes]]:
     return blocks, {name: fold.state() for name, fold in folds.items()}
 
 
-def _decode(blocks: Sequence[Block]) -> float:
+def _decompress(blocks: Sequence[Block]) -> float:
     began = time.perf_counter()
     for block in blocks:
-        block.arrays()
+        Columns(block).open()
     return time.perf_counter() - began
 
 
@@ -83,7 +85,7 @@ def _alone(fold: Fold, state: bytes, blocks: Sequence[Block]) -> tuple[float, in
     seconds, rows = 0.0, 0
     for block in blocks:
         columns = Columns(block)
-        columns.commands  # noqa: B018 - decodes
+        columns.open()
         began = time.perf_counter()
         changed = fold.fold(columns)
         seconds += time.perf_counter() - began
@@ -94,10 +96,10 @@ def _alone(fold: Fold, state: bytes, blocks: Sequence[Block]) -> tuple[float, in
 def _together(before: Sequence[Block], blocks: Sequence[Block]) -> float:
     views = Views(NUMBER)
     for block in before:
-        views.advance(block)
+        views.advance(Columns(block))
     began = time.perf_counter()
     for block in blocks:
-        views.advance(block)
+        views.advance(Columns(block))
     taken = time.perf_counter() - began
     assert not views.stopped, f"stopped: {views.stopped}"
     return taken

@@ -3,12 +3,13 @@
 Open loop: orders are due at fixed times, whatever became of those before, and time counts from then; so a stall is felt by all who would
 have come during it. What falls due within a millisecond goes as one batch, as a door does it, and waiting for that counts too.
 
-process  into the inbox of a writer over PostgreSQL in this process
+process  into the inbox of a writer over PostgreSQL in this process, which keeps its snapshots there, as often as the product does
 kafka    through Kafka to a worker, and back from the topic of blocks
 """
 
 from __future__ import annotations
 
+import mmap
 import statistics
 import time
 from concurrent.futures import Future
@@ -30,9 +31,11 @@ from benchmarks.stack import DURABILITY, burst, serving
 from benchmarks.traffic import GATHER_S, GREETING_BLOCKS, Traffic, check, paced
 from benchmarks.workers import Place, place
 from commands.ports import Committed
+from commands.writer import Writer
 from domain.verbs import COMMAND_BYTES
 from eventstore.blocks import Block
 from eventstore.postgres import PostgresLog
+from eventstore.postgres_snapshots import PostgresSnapshots
 
 SECONDS: Final = 8.0
 WARM_S: Final = 1.0  # not counted: first use of everything
@@ -52,11 +55,11 @@ def run(
     seconds: list[float] = []
     cores = Cores()
     blocks: list[Block] = []
-    with servers(stack, kafka=through == "kafka") as on, begun(on, flow, snapshots=through == "kafka") as market:
+    with servers(stack, kafka=through == "kafka") as on, begun(on, flow, snapshots=True) as market:
         capacity = _capacity(flow, on, market, through)
         per_s = rate or capacity / 3
         paced_flow = replace(flow, commands=max(2, round(per_s * SECONDS)))
-        rows = b"".join(paced_flow.batches())
+        rows = _apart(paced_flow.batches())
         for number in range(runs):
             if through == "kafka":
                 with place(market, on) as where:
@@ -65,7 +68,7 @@ def run(
                     blocks = _blocks(where.dsn, market.seq[NUMBER] + GREETING_BLOCKS)
             else:
                 with market.record() as dsn:
-                    began, answers = _in_process(dsn, rows, per_s, market, cores, on)
+                    began, answers = _in_process(dsn, rows, per_s, cores, on)
                     blocks = _blocks(dsn, market.seq[NUMBER])
             measured.append(percentiles(began, answers, per_s))
             seconds.append(answers[-1][1] - began)
@@ -91,6 +94,14 @@ def run(
     )
 
 
+def _apart(batches: list[bytes]) -> mmap.mmap:
+    """The client's orders, in memory that a fork of the writer's process does not look at: a client is another process."""
+    rows = mmap.mmap(-1, sum(map(len, batches)))
+    for batch in batches:
+        rows.write(batch)
+    return rows
+
+
 def _capacity(flow: Flow, on: Servers, market: Begun, through: str) -> float:
     """Commands/s that go through when they are sent as fast as they can be, in full batches."""
     batches = flow.batches()
@@ -103,10 +114,10 @@ def _capacity(flow: Flow, on: Servers, market: Begun, through: str) -> float:
         return flow.commands / (time.perf_counter() - began)
 
 
-def _in_process(dsn: str, rows: bytes, rate: float, market: Begun, cores: Cores, on: Servers) -> tuple[float, Answers]:
+def _in_process(dsn: str, rows: mmap.mmap, rate: float, cores: Cores, on: Servers) -> tuple[float, Answers]:
     answers: Answers = []
     sent = 0
-    with closing(PostgresLog(dsn)) as log, market.writer(log) as writer, cores.during(on.processes):
+    with closing(PostgresLog(dsn)) as log, Writer(log, PostgresSnapshots(dsn), NUMBER) as writer, cores.during(on.processes):
 
         def send(batch: bytes) -> None:
             nonlocal sent
@@ -126,7 +137,7 @@ def _in_process(dsn: str, rows: bytes, rate: float, market: Begun, cores: Cores,
     return began, sorted(answers)
 
 
-def _through_kafka(where: Place, rows: bytes, rate: float, market: Begun, cores: Cores) -> tuple[float, Answers]:
+def _through_kafka(where: Place, rows: mmap.mmap, rate: float, market: Begun, cores: Cores) -> tuple[float, Answers]:
     until: list[int] = []
     with closing(Traffic(where)) as traffic, cores.during(where.processes):
 

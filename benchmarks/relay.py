@@ -73,7 +73,7 @@ def _alone(log: PostgresLog, topic: BlocksTopic, cores: Cores, on: Servers) -> f
     """Seconds from the start of a relay that finds an empty topic until the brokers have every block of the record."""
     end = log.head(NUMBER).seq
     began = time.perf_counter()
-    with closing(_Closing(Relay(log, topic, NUMBER))) as relay, cores.during(on.processes):
+    with closing(Relayed(Relay(log, topic, NUMBER))) as relay, cores.during(on.processes):
         relay.wait(end)
         return time.perf_counter() - began
 
@@ -82,7 +82,7 @@ def _beside_the_writer(
     market: Begun, log: PostgresLog, batches: Sequence[bytes], topic: BlocksTopic, cores: Cores, on: Servers
 ) -> tuple[float, float, int]:
     """Seconds until the writer, and until the relay, had done *batches*; how many blocks the brokers lacked when the writer had."""
-    with closing(_Closing(Relay(log, topic, NUMBER))) as relay:
+    with closing(Relayed(Relay(log, topic, NUMBER))) as relay:
         relay.wait(market.seq[NUMBER])
         with market.writer(log, on_commit=lambda block, _events, _took_s: relay.relay.offer(block)) as writer, cores.during(on.processes):
             began = time.perf_counter()
@@ -94,15 +94,16 @@ def _beside_the_writer(
 
 def relay_all(log: PostgresLog, topic: BlocksTopic) -> None:
     """Have the whole record in the topic."""
-    with closing(_Closing(Relay(log, topic, NUMBER))) as relay:
+    with closing(Relayed(Relay(log, topic, NUMBER))) as relay:
         relay.wait(log.head(NUMBER).seq)
 
 
-class _Closing:
+class Relayed:
     """A relay that is closed without waiting, and may be waited for."""
 
     def __init__(self, relay: Relay) -> None:
         self.relay = relay
+        relay.start()
 
     def wait(self, seq: int) -> None:
         """Until the brokers have block *seq*. Raises what ended the relay; TimeoutError."""

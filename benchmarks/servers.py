@@ -10,11 +10,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
+from adapters.redis_view import connect
 from adapters.stack.kafka import SAFE_NODES
 from adapters.stack.kafka import VERSION as KAFKA_VERSION
 from adapters.stack.postgres import MIGRATOR, WRITER
@@ -90,10 +91,15 @@ class Servers:
         return {
             "postgres": str(postgres),
             **({"kafka": f"{KAFKA_VERSION}, {self.stack.shape.kafka_nodes} node"} if self.stack.shape.kafka else {}),
+            **({"redis": self._redis_version()} if self.stack.shape.redis else {}),
             "psycopg": version("psycopg"),
             "confluent-kafka": version("confluent-kafka"),
             "folder": f"{'of this run' if self.own else self.stack.folder}, on {filesystem(self.stack.folder)}",
         }
+
+    def _redis_version(self) -> str:
+        with closing(connect(self.stack.redis_url)) as client:
+            return str(cast("dict[str, str]", client.info("server"))["redis_version"])
 
     def processes(self) -> list[tuple[str, int]]:
         """Name and number of each server."""
@@ -101,18 +107,22 @@ class Servers:
 
 
 @contextmanager
-def servers(given: Path | None = None, *, kafka: bool = True, partitions: int = 1) -> Iterator[Servers]:
+def servers(
+    given: Path | None = None, *, kafka: bool = True, partitions: int = 1, redis: bool = False, redis_memory_mb: int = 512
+) -> Iterator[Servers]:
     """Servers of one's own, in a folder for temporary files; or those of the stack in *given*. Raises StackFailed, BadStack, ValueError."""
     if given is not None:
         stack = Stack.open(given)
         if not all(server.alive() for server in stack.servers.values()):
             raise ValueError(f"--stack {given}: not all of its servers run; start them with `outcry stack up`, or leave the option out")
+        if redis and not stack.shape.redis:
+            raise ValueError(f"--stack {given}: it has no Redis; add one with `outcry stack up --with redis`, or leave the option out")
         yield Servers(stack, own=False)
         return
     with tempfile.TemporaryDirectory(prefix="outcry-bench-", ignore_cleanup_errors=True) as root:
         folder = Path(root)
         folder.chmod(0o711)  # the servers' user passes through it
-        stack = Stack(folder / "stack", kafka=kafka, partitions=partitions)
+        stack = Stack(folder / "stack", kafka=kafka, partitions=partitions, redis=redis, redis_memory_mb=redis_memory_mb)
         try:
             stack.up()
             yield Servers(stack, own=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -75,7 +76,9 @@ class Traffic:
         self.answered[number] = time.perf_counter()
 
 
-def paced(rows: bytes, rate: float, send: Callable[[bytes], None], *, gather_s: float = GATHER_S, stop: Callable[[], bool] = bool) -> float:
+def paced(
+    rows: bytes | mmap.mmap, rate: float, send: Callable[[bytes], None], *, gather_s: float = GATHER_S, stop: Callable[[], bool] = bool
+) -> float:
     """Send each of *rows* when it is due, *rate* a second; what fell due since the last time goes as one batch.
 
     Returns when the first was due, by time.perf_counter: order k was due k / rate later, however late it was sent.

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,33 +24,49 @@ from eventstore.topics import BLOCKS
 
 READY_S: Final = 120.0
 LOOK_S: Final = 0.02
-_SERVE: Final = ("-c", "from adapters.cli.app import main; main()", "serve")
+_OUTCRY: Final = ("-c", "from adapters.cli.app import main; main()")
 
 
 class Worker:
-    """A process that serves. *cores*: those it may use, None: all."""
+    """A process that serves. *command*: of `outcry`; *cores*: those it may use, None: all."""
 
-    def __init__(self, name: str, folder: Path, environment: dict[str, str], cores: set[int] | None) -> None:
+    def __init__(self, name: str, folder: Path, environment: dict[str, str], command: Sequence[str], cores: set[int] | None) -> None:
         self.name = name
         self._announced, self.log = folder / "workers" / f"{name}.json", folder / f"{name}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - ourselves
-                [sys.executable, *_SERVE], env=environment | {"OUTCRY_WORKER": name}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [sys.executable, *_OUTCRY, *command],
+                env=environment | {"OUTCRY_WORKER": name},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         if cores is not None:
             os.sched_setaffinity(self.process.pid, cores)  # its threads are not there yet and inherit it
 
     def role(self, partition: int) -> str:
         """What it is to *partition*: owner, standby or none; empty while it does not answer."""
+        roles = self.metrics("outcry_role")
+        return next((labels["role"] for labels, value in roles if labels["partition"] == str(partition) and value), "")
+
+    def metrics(self, name: str) -> list[tuple[dict[str, str], float]]:
+        """Labels and value of each series called *name*; none while it does not answer."""
         with suppress(OSError, msgspec.DecodeError):
-            port = msgspec.json.decode(self._announced.read_bytes())["port"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
-                text = answer.read().decode()
-            for family in text_string_to_metric_families(text):
-                for sample in family.samples if family.name == "outcry_role" else ():
-                    if sample.labels["partition"] == str(partition) and sample.value:
-                        return sample.labels["role"]
-        return ""
+            text = self._get("metrics")
+            families = [family for family in text_string_to_metric_families(text) if family.name == name]
+            return [(sample.labels, sample.value) for family in families for sample in family.samples]
+        return []
+
+    def is_ready(self) -> bool:
+        """Whether it says so."""
+        with suppress(OSError, msgspec.DecodeError):
+            return bool(self._get("ready"))
+        return False
+
+    def _get(self, page: str) -> str:
+        port = msgspec.json.decode(self._announced.read_bytes())["port"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=2) as answer:
+            return str(answer.read().decode())
 
     def end(self, how: signal.Signals) -> None:
         """Signal it. After SIGKILL it is gone when this returns."""
@@ -76,8 +92,8 @@ class Place:
         """The blocks."""
         return BlocksTopic(self.on.stack.kafka_bootstrap, self.cluster, self.prefix + BLOCKS)
 
-    def start(self, cores: set[int] | None = None) -> Worker:
-        """One more worker."""
+    def start(self, cores: set[int] | None = None, command: Sequence[str] = ("serve",)) -> Worker:
+        """One more worker: `outcry` with *command*."""
         ours = {
             "PROFILE": "stack",
             "STACK": str(self.folder),
@@ -86,10 +102,11 @@ class Place:
             "CLUSTER": self.cluster,
             "PARTITIONS": str(self.partitions),
             "TOPIC_PREFIX": self.prefix,
+            **({"REDIS": self.on.stack.redis_url} if self.on.stack.shape.redis else {}),
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("OUTCRY_")}
         environment = inherited | {"XDG_CONFIG_HOME": str(self.folder)} | {f"OUTCRY_{name}": value for name, value in ours.items()}
-        self.workers.append(Worker(f"worker-{len(self.workers) + 1}", self.folder, environment, cores))
+        self.workers.append(Worker(f"worker-{len(self.workers) + 1}", self.folder, environment, command, cores))
         return self.workers[-1]
 
     def owner(self, partition: int) -> Worker | None:

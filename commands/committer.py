@@ -12,7 +12,7 @@ from commands.draft import Decided, fail
 from commands.keeper import Keeper
 from commands.ports import Committed, OnCommit
 from eventstore.blocks import Head, after, chain
-from eventstore.ports import BlockLog, SnapshotStore
+from eventstore.ports import BlockLog
 
 BLOCKS_AHEAD: Final = 2
 
@@ -23,9 +23,9 @@ class Committer:
     At most BLOCKS_AHEAD blocks wait. After a failure nothing is committed any more: every sender who waits gets that error.
     """
 
-    def __init__(self, log: BlockLog, snapshots: SnapshotStore, head: Head, on_change: Callable[[], None], on_commit: OnCommit) -> None:
+    def __init__(self, log: BlockLog, keeper: Keeper, head: Head, on_change: Callable[[], None], on_commit: OnCommit) -> None:
         """*head* was claimed. Called in the thread: *on_change* after every commit and failure, *on_commit* with every block on record."""
-        self._log, self._keeper, self._on_change, self._on_commit = log, Keeper(snapshots), on_change, on_commit
+        self._log, self._keeper, self._on_change, self._on_commit = log, keeper, on_change, on_commit
         self._waiting: queue.Queue[Decided | None] = queue.Queue(BLOCKS_AHEAD)
         self._handed = self._done = 0
         self.head = head
@@ -68,6 +68,8 @@ class Committer:
                 self.failure = error
             if self.failure is not None:
                 fail(decided.answers, self.failure)
+                if decided.image is not None:
+                    self._keeper.drop(decided.image)
             self._done += 1
             self._on_change()
 
@@ -81,6 +83,6 @@ class Committer:
         self.head = head
         for future, first_event, events in decided.answers:
             future.set_result(Committed(block.seq, first_event, events))
-        self._on_commit(block, decided.events, took_s)
-        if decided.state is not None:
-            self._keeper.offer(head, decided.state)
+        self._on_commit(block, decided.rows, took_s)
+        if decided.image is not None:
+            self._keeper.keep(decided.image, head)

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from commands.ports import Clock, Committed
+from commands.image import Image
+from commands.ports import Clock, Committed, RowBytes
 from domain.columns import MAX_BATCH_COMMANDS, MAX_TIME_NS
 from domain.verbs import COMMAND_WORDS, RECEIVED_NS, TICK_CLOCK
 from eventstore.blocks import Content
@@ -51,13 +52,13 @@ class Draft:
 
 
 class Decided(NamedTuple):
-    """What the next block says, also as event rows, the event after it, who waits for it, and the state after it when a snapshot is due."""
+    """What the next block says, also as rows, the event after it, who waits for it, and the state after it when a snapshot is due."""
 
     content: Content
-    events: bytes
+    rows: RowBytes
     next_event: int
     answers: list[Answer]
-    state: bytes | None
+    image: Image | None
 
 
 def fail(answers: list[Answer], error: BaseException) -> None:

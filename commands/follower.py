@@ -47,7 +47,7 @@ class Follower:
         inputs = b""
         for block in self.log.read(head.partition, self.head.seq) if head.seq > self.head.seq else ():
             assert block.prev_hash == self.head.hash, "a follower follows one chain"
-            apply_block(self.state, block, *block.rows())
+            apply_block(self.state, block, *block.views())
             self.head, inputs = after(block), block.inputs
             if block.seq == head.seq:
                 break

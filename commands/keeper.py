@@ -1,4 +1,4 @@
-"""Snapshots are kept beside the commits, never before them: a state of 400 MB takes a store seconds."""
+"""Snapshots are taken and kept beside the commits, never before them: a state of 400 MB takes a store seconds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 import threading
 from typing import Final
 
+from commands.image import Image
+from domain.partition import Partition
 from eventstore.blocks import Head
 from eventstore.ports import Snapshot, SnapshotStore, StoreFailed
 
@@ -23,21 +25,49 @@ def keep(snapshots: SnapshotStore, head: Head, state: bytes) -> None:
 
 
 class Keeper:
-    """Keeps one snapshot at a time, in a thread; what comes meanwhile is left out, so that at most one state waits in memory."""
+    """Takes and keeps one snapshot at a time, so that at most one state waits in memory.
+
+    The executing thread takes an image of the state after a block; once that block is on record it is kept, else dropped.
+    """
 
     def __init__(self, snapshots: SnapshotStore) -> None:
         self._snapshots = snapshots
-        self._thread: threading.Thread | None = None
+        self._idle = threading.Event()
+        self._idle.set()
 
-    def offer(self, head: Head, state: bytes) -> None:
-        """Keep *state*, unless the one before is still being kept."""
-        if self._thread is not None and self._thread.is_alive():
-            _LOG.warning("partition %d: no snapshot of block %d: the one before is still being kept", head.partition, head.seq)
-            return
-        self._thread = threading.Thread(target=keep, args=(self._snapshots, head, state), name="snapshot", daemon=True)
-        self._thread.start()
+    @property
+    def is_idle(self) -> bool:
+        """The one before is kept or dropped."""
+        return self._idle.is_set()
+
+    def take(self, partition: Partition) -> Image | None:
+        """An image of *partition* as it is now, to be given to `keep` or `drop`; None when there can be none, with a warning."""
+        assert self.is_idle, "at most one state waits in memory"
+        try:
+            image = Image.take(partition)
+        except OSError as failed:
+            _LOG.warning("partition %d: no snapshot after event %d: %s", partition.number, partition.events, failed)
+            return None
+        self._idle.clear()
+        return image
+
+    def keep(self, image: Image, head: Head) -> None:
+        """Keep *image* as the snapshot of *head*, in a thread."""
+        threading.Thread(target=self._keep, args=(image, head), name="snapshot", daemon=True).start()
+
+    def drop(self, image: Image) -> None:
+        """What *image* shows never was."""
+        image.drop()
+        self._idle.set()
 
     def wait(self) -> None:
-        """Until what was taken is kept."""
-        if self._thread is not None:
-            self._thread.join()
+        """Until what was taken is kept or dropped."""
+        self._idle.wait()
+
+    def _keep(self, image: Image, head: Head) -> None:
+        try:
+            keep(self._snapshots, head, image.bytes())
+        except OSError as failed:
+            _LOG.warning("partition %d: no snapshot of block %d: %s", head.partition, head.seq, failed)
+        finally:
+            self._idle.set()

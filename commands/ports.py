@@ -14,8 +14,15 @@ Inputs = Mapping[str, int]
 """Source -> position up to which its commands are in this batch and those before it, so that its reader knows where to go on."""
 
 
-OnCommit = Callable[[Block, bytes, float], None]
-"""Called in the store's thread with each block once it is on record: the block, its event rows, and the seconds that the store took for it.
+class RowBytes(NamedTuple):
+    """What a block was made of: its command rows of 128 bytes, and its event rows of 64."""
+
+    commands: bytes
+    events: bytes
+
+
+OnCommit = Callable[[Block, RowBytes, float], None]
+"""Called in the store's thread with each block once it is on record: the block, its rows, and the seconds that the store took for it.
 It must be quick and not raise."""
 
 

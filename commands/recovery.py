@@ -44,7 +44,7 @@ def _up_to(log: BlockLog, head: Head, after_seq: int) -> Iterator[Block]:
             return
 
 
-def apply_block(partition: Partition, block: Block, commands: bytes, events: bytes) -> None:
+def apply_block(partition: Partition, block: Block, commands: bytes | memoryview, events: bytes | memoryview) -> None:
     """Fold the block that follows the state, with these rows, into it. Raises AssertionError when it does not follow."""
     assert partition.events == block.first_event, "a block goes on where the state ends"
     partition.apply(commands, events)

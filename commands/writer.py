@@ -30,8 +30,8 @@ from commands.committer import Committer
 from commands.draft import Answer, Decided, Draft, fail, received_ns, stamped, tick
 from commands.follower import Follower
 from commands.inbox import Closed, Inbox, Submission
-from commands.keeper import keep
-from commands.ports import Clock, Committed, Full, Inputs, OnCommit, Stopped
+from commands.keeper import Keeper, keep
+from commands.ports import Clock, Committed, Full, Inputs, OnCommit, RowBytes, Stopped
 from commands.recovery import Progress
 from domain import queries
 from domain.columns import MAX_BATCH_COMMANDS
@@ -46,7 +46,7 @@ MAX_WAIT_S: Final = 0.002
 NO_INPUTS: Final[Inputs] = MappingProxyType({})
 
 
-def _nobody(_block: Block, _events: bytes, _took_s: float) -> None:
+def _nobody(_block: Block, _rows: RowBytes, _took_s: float) -> None:
     """Nobody wants to hear of commits."""
 
 
@@ -55,7 +55,7 @@ class Writer:
 
     clock                  stamps rows that no door stamped (received_ns 0)
     inbox_commands         bound of the inbox, in commands
-    snapshot_every_events  a snapshot is taken after so many events, and on closing
+    snapshot_every_events  a snapshot is taken after so many events, or once the one before is kept, and on closing
     warm                   the partition as a standby followed it, so that only the blocks since are read; it is used up
     progress               without *warm*: called with blocks read and blocks in all while the partition is rebuilt, before this returns
     on_commit              is told of each block once it is on record (commands/ports.py)
@@ -85,7 +85,8 @@ class Writer:
         self._snapshot_every = snapshot_every_events
         self._failure: BaseException | None = None
         self._inbox = Inbox(inbox_commands)
-        self._committer = Committer(log, snapshots, head, self._inbox.wake, on_commit)
+        self._keeper = Keeper(snapshots)
+        self._committer = Committer(log, self._keeper, head, self._inbox.wake, on_commit)
         self._draft = Draft()
         self._thread = threading.Thread(target=self._run, name=f"partition {partition} execute", daemon=True)
         self._thread.start()
@@ -264,13 +265,13 @@ class Writer:
     def _hand_over(self) -> None:
         draft = self._draft
         inputs = msgspec.json.encode(self._positions, order="sorted")
-        events = b"".join(draft.events)
-        content = lay_out(b"".join(draft.commands), events, self._state.time_ns, inputs)
-        state = None
-        if self._state.events - self._snapshot_event >= self._snapshot_every:
-            state, self._snapshot_event = self._state.snapshot(), self._state.events
+        rows = RowBytes(b"".join(draft.commands), b"".join(draft.events))
+        content = lay_out(*rows, self._state.time_ns, inputs)
+        image = None
+        if self._keeper.is_idle and self._state.events - self._snapshot_event >= self._snapshot_every:
+            image, self._snapshot_event = self._keeper.take(self._state), self._state.events
         self._draft = Draft()  # not before: if anything above fails, its senders are told
-        self._committer.hand_over(Decided(content, events, self._state.events, draft.answers, state))
+        self._committer.hand_over(Decided(content, rows, self._state.events, draft.answers, image))
 
     def _give_up(self, error: BaseException) -> None:
         """Memory is ahead of the record: drop it, and tell everyone who still waits."""

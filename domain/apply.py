@@ -52,7 +52,7 @@ from domain.wallets import find_pair
 def live(s: State, number: i64) -> i64:
     """Row of an order that the events say is live."""
     order = (number & SLOT_MASK) * ORDER_WIDTH
-    assert number > 0 and order < i64(len(s.orders)) and s.orders[order + NUMBER] == number, "an event names a live order"
+    assert number > 0 and order + NUMBER < i64(len(s.orders)) and s.orders[order + NUMBER] == number, "an event names a live order"
     return order
 
 

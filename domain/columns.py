@@ -45,26 +45,30 @@ PARTITION_SHIFT: Final = 53
 MAX_PARTITION: Final = 511
 assert MAX_LIVE_ORDERS < SLOT_MASK and MAX_PARTITION * 2**PARTITION_SHIFT + 2**PARTITION_SHIFT < 2**63, "an order number fits"
 
+# The words of a big vector begin 40 bytes into a cache line (16 of malloc, 24 of the object). So the columns of its rows begin with
+# number LINE, and a row of 8 words lies in one line instead of two; the last row reaches LINE words beyond its width.
+LINE: Final = 3
+
 # orders: one slot per live order; row 0 is nobody's
 ORDER_WIDTH: Final = 16
-NUMBER: Final = 0  # its number; minus the last number of the slot while free
-OWNER: Final = 1
-BOOK_SIDE: Final = 2  # instrument * 2 + side
-PRICE: Final = 3  # ticks
-LOTS: Final = 4  # open
-EARLIER: Final = 5  # neighbours in the queue of its price
-LATER: Final = 6  # next free slot while free
-HELD: Final = 7  # minor units: of the quote asset for a buy, of the base asset for a sell
-LEVEL: Final = 8  # level it rests at; 0 while incoming
-PAID_AHEAD: Final = 9  # fees paid beyond the exact sum, in 10^-6 minor units
-PAYING_WALLET: Final = 10  # the wallet it holds from: quote for a buy, base for a sell
-RECEIVING_WALLET: Final = 11  # the other one
+NUMBER: Final = 3  # its number; minus the last number of the slot while free
+OWNER: Final = 4
+BOOK_SIDE: Final = 5  # instrument * 2 + side
+PRICE: Final = 6  # ticks
+LOTS: Final = 7  # open
+EARLIER: Final = 8  # neighbours in the queue of its price
+LATER: Final = 9  # next free slot while free
+HELD: Final = 10  # minor units: of the quote asset for a buy, of the base asset for a sell
+LEVEL: Final = 11  # level it rests at; 0 while incoming
+PAID_AHEAD: Final = 12  # fees paid beyond the exact sum, in 10^-6 minor units
+PAYING_WALLET: Final = 13  # the wallet it holds from: quote for a buy, base for a sell
+RECEIVING_WALLET: Final = 14  # the other one
 ORDER_TERMS: Final = (
-    12  # terms of the command (bits 0-9), budget flag (bit 10), listed flag (bit 11), place in the expiry heap (from bit 16)
+    15  # terms of the command (bits 0-9), budget flag (bit 10), listed flag (bit 11), place in the expiry heap (from bit 16)
 )
-CLIENT_ID: Final = 13
-NEWER: Final = 14  # neighbours among the account's live orders
-OLDER: Final = 15
+CLIENT_ID: Final = 16
+NEWER: Final = 17  # neighbours among the account's live orders
+OLDER: Final = 18
 BUDGET_FLAG: Final = 1_024
 LISTED_FLAG: Final = 2_048
 TERMS_MASK: Final = 65_535
@@ -72,21 +76,21 @@ PLACE_UNIT: Final = 65_536
 
 # accounts: row = account number; row 0 is the venue
 ACCOUNT_WIDTH: Final = 8
-STATUS: Final = 0
-GROUP: Final = 1
-OPEN_LIMIT: Final = 2
-LOTS_LIMIT: Final = 3
-NOTIONAL_LIMIT: Final = 4
-OPEN_ORDERS: Final = 5
-NEWEST: Final = 6
-FIRST_WALLET: Final = 7
+STATUS: Final = 3
+GROUP: Final = 4
+OPEN_LIMIT: Final = 5
+LOTS_LIMIT: Final = 6
+NOTIONAL_LIMIT: Final = 7
+OPEN_ORDERS: Final = 8
+NEWEST: Final = 9
+FIRST_WALLET: Final = 10
 
 # wallets: what one account has of one asset, minor units; row 0 is nobody's
 WALLET_WIDTH: Final = 4
-ASSET: Final = 0
-AVAILABLE: Final = 1
-RESERVED: Final = 2  # held by live orders
-WALLET_OWNER: Final = 3
+ASSET: Final = 3
+AVAILABLE: Final = 4
+RESERVED: Final = 5  # held by live orders
+WALLET_OWNER: Final = 6
 
 # instruments: row = instrument number
 INSTRUMENT_WIDTH: Final = 24

@@ -101,20 +101,20 @@ def grown_index(index: vec[i64]) -> vec[i64]:
 
 def refill_index(index: vec[i64], bigger: vec[i64]) -> bool:
     """Put every entry of *index* into the empty *bigger*; False when one finds no place within MAX_PROBE."""
+    last = mask_of(index)
+    mask = mask_of(bigger)
     place: i64 = 0
-    while place <= mask_of(index):
+    while place <= last:
         entry = index[place]
         if entry != 0:
-            if not has_place(bigger, entry >> ROW_BITS):
-                return False
-            insert(bigger, entry >> ROW_BITS, entry & ROW_MASK)
+            target = (entry >> ROW_BITS) & mask
+            steps: i64 = 1
+            while bigger[target] != 0:
+                if steps == MAX_PROBE:
+                    return False
+                target = (target + 1) & mask
+                steps += 1
+            bigger[target] = entry
         place += 1
+    bigger[mask + 1] = index[last + 1]
     return True
-
-
-def has_place(index: vec[i64], hashed: i64) -> bool:
-    """Is one of the MAX_PROBE places of this hash free?"""
-    place = seek(index, hashed, 0)
-    while place >= 0 and index[place] != 0:
-        place = seek(index, hashed, steps_to(index, hashed, place) + 1)
-    return place >= 0

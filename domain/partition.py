@@ -14,7 +14,7 @@ from domain.columns import (
 from domain.events import EVENT_BYTES, FIRST_CONSEQUENCE
 from domain.execute import execute_command
 from domain.expiries import next_due_ns
-from domain.snapshot import pack, unpack, vectors
+from domain.snapshot import pack, parts, unpack, vectors
 from domain.state import State, told
 from domain.verbs import COMMAND_BYTES
 from domain.warm import read_command, read_event
@@ -72,8 +72,10 @@ class Partition:
         s.event_count += s.emitted
         return bytes(memoryview(s.events)[: s.emitted * (EVENT_BYTES // 8)])
 
-    def apply(self, commands: bytes, events: bytes) -> None:
+    def apply(self, commands: bytes | memoryview, events: bytes | memoryview) -> None:
         """Fold events and the command rows that caused them, in order; the state is then as after the execute that emitted them.
+
+        A memoryview is one of bytes (format "B").
 
         Raises ValueError when the rows do not belong together, AssertionError when an event does not follow from the state.
         """
@@ -103,6 +105,10 @@ class Partition:
     def snapshot(self) -> bytes:
         """The whole state as bytes: versioned, checked, the same on every machine."""
         return pack(self.state)
+
+    def snapshot_parts(self) -> list[bytes | memoryview]:
+        """The bytes of `snapshot`, without the hash that ends it, where they lie: right only until the state changes."""
+        return parts(self.state)
 
     @staticmethod
     def restore(data: bytes) -> Partition:

@@ -10,6 +10,7 @@ from domain.columns import (
     ID_WIDTH,
     ID_WINDOW,
     INSTRUMENT_WIDTH,
+    LINE,
     NO_RANK,
     ORDER_WIDTH,
     OUTCOME_WIDTH,
@@ -39,10 +40,10 @@ def reserve(s: State) -> None:
 
     One command creates at most one order, one price page with its nodes, one expiry, two wallets and one entry of each table.
     """
-    if i64(len(s.orders)) < (s.order_top + RESERVE_EVERY) * ORDER_WIDTH:
-        s.orders = widened(s.orders, (s.order_top + RESERVE_EVERY) * ORDER_WIDTH)
-    if i64(len(s.wallets)) < (s.wallet_top + 2 * RESERVE_EVERY) * WALLET_WIDTH:
-        s.wallets = widened(s.wallets, (s.wallet_top + 2 * RESERVE_EVERY) * WALLET_WIDTH)
+    if i64(len(s.orders)) < (s.order_top + RESERVE_EVERY) * ORDER_WIDTH + LINE:
+        s.orders = widened(s.orders, (s.order_top + RESERVE_EVERY) * ORDER_WIDTH + LINE)
+    if i64(len(s.wallets)) < (s.wallet_top + 2 * RESERVE_EVERY) * WALLET_WIDTH + LINE:
+        s.wallets = widened(s.wallets, (s.wallet_top + 2 * RESERVE_EVERY) * WALLET_WIDTH + LINE)
     if i64(len(s.pages)) < (s.page_top + RESERVE_EVERY) * PAGE_WIDTH:
         s.pages = widened(s.pages, (s.page_top + RESERVE_EVERY) * PAGE_WIDTH)
     if i64(len(s.expiries)) < (s.expiry_count + RESERVE_EVERY) * EXPIRY_WIDTH:
@@ -67,7 +68,7 @@ def reserve_ids(s: State) -> None:
 
 def reserve_account(s: State, account: i64) -> None:
     """Make room for an account's row."""
-    s.accounts = widened(s.accounts, (account + 1) * ACCOUNT_WIDTH)
+    s.accounts = widened(s.accounts, (account + 1) * ACCOUNT_WIDTH + LINE)
 
 
 def reserve_asset(s: State, asset: i64) -> None:

@@ -7,6 +7,7 @@ words; 32 bytes SHA-256 of everything before.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 from librt.strings import read_i64_le
@@ -15,10 +16,10 @@ from mypy_extensions import i64
 
 from domain.columns import COUNTERS, MAX_PARTITION, PARTITION
 from domain.state import VECTORS, State
-from domain.vectors import words_of
+from domain.vectors import placed
 
 MAGIC: Final = b"OUTCRYSN"
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
 HEADER_BYTES: Final = 24
 HASH_BYTES: Final = 32
 
@@ -98,15 +99,26 @@ def set_counters(s: State, vector: vec[i64]) -> None:
 
 def pack(s: State) -> bytes:
     """The state as bytes."""
-    parts: list[bytes | memoryview] = [MAGIC, SNAPSHOT_VERSION.to_bytes(8, "little"), len(VECTORS).to_bytes(8, "little")]
+    content = parts(s)
+    content.append(hash_of(content))
+    return b"".join(content)
+
+
+def parts(s: State) -> list[bytes | memoryview]:
+    """The state as bytes but for the hash at the end, where they lie: not copied, and right only until the state changes."""
+    content: list[bytes | memoryview] = [MAGIC, SNAPSHOT_VERSION.to_bytes(8, "little"), len(VECTORS).to_bytes(8, "little")]
     for vector in vectors(s):
-        parts.append(int(len(vector)).to_bytes(8, "little"))
-        parts.append(memoryview(vector).cast("B"))
+        content.append(int(len(vector)).to_bytes(8, "little"))
+        content.append(memoryview(vector).cast("B"))
+    return content
+
+
+def hash_of(content: Iterable[bytes | memoryview]) -> bytes:
+    """What ends a snapshot: the SHA-256 of everything before."""
     digest = hashlib.sha256()
-    for part in parts:
+    for part in content:
         digest.update(part)
-    parts.append(digest.digest())
-    return b"".join(parts)
+    return digest.digest()
 
 
 def unpack(data: bytes) -> State:
@@ -121,7 +133,7 @@ def unpack(data: bytes) -> State:
         words = read_i64_le(data, place)
         if words < 0 or words > (end - place - 8) // 8:
             raise BadSnapshot(f"vector {name} claims {words} words, {(end - place - 8) // 8} are left")
-        read.append(vector_of(data, place + 8, words))
+        read.append(placed(memoryview(data)[place + 8 : place + 8 + words * 8].cast("q"), words))
         place += 8 + words * 8
     if place != end:
         raise BadSnapshot(f"{end - place} bytes too many after the last vector")
@@ -141,13 +153,8 @@ def check_frame(data: bytes) -> None:
         raise BadSnapshot(f"has version {version}, this program reads version {SNAPSHOT_VERSION}")
     if int.from_bytes(data[16:24], "little") != len(VECTORS):
         raise BadSnapshot(f"has {int.from_bytes(data[16:24], 'little')} vectors, version {SNAPSHOT_VERSION} has {len(VECTORS)}")
-    if hashlib.sha256(memoryview(data)[:-HASH_BYTES]).digest() != data[-HASH_BYTES:]:
+    if hash_of([memoryview(data)[:-HASH_BYTES]]) != data[-HASH_BYTES:]:
         raise BadSnapshot("its hash does not match its bytes: damaged")
-
-
-def vector_of(data: bytes, place: i64, words: i64) -> vec[i64]:
-    """A vector of *words* words from byte *place*."""
-    return words_of(data, place, place + words * 8)
 
 
 def state_of(read: list[vec[i64]]) -> State:

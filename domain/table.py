@@ -159,8 +159,10 @@ def refill(table: vec[i64], bigger: vec[i64]) -> bool:
     row: i64 = TABLE_WIDTH
     while row < end:
         if table[row + VALUE] != 0:
-            if probe(bigger, table[row + FIRST_KEY], table[row + SECOND_KEY]) < 0:
+            place = probe(bigger, table[row + FIRST_KEY], table[row + SECOND_KEY])
+            if place < 0:
                 return False
-            put(bigger, table[row + FIRST_KEY], table[row + SECOND_KEY], table[row + VALUE])
+            take_row(bigger, place, table[row + FIRST_KEY], table[row + SECOND_KEY])
+            bigger[place + VALUE] = table[row + VALUE]
         row += TABLE_WIDTH
     return True

@@ -20,7 +20,9 @@ from domain.columns import (
     HEAD,
     HIGHER_RATE,
     INSTRUMENT_WIDTH,
+    LATER,
     LEVEL_WIDTH,
+    LINE,
     MAKER_RATE,
     MAX_PRICE_TICKS,
     NEAR_PAGE,
@@ -49,7 +51,7 @@ AHEAD: Final = 64
 FEW_BOOKS: Final = 64  # so many stay in the cache by themselves
 
 
-def read_command(s: State, commands: bytes, row: i64) -> None:
+def read_command(s: State, commands: bytes | memoryview, row: i64) -> None:
     """Go on to the command at byte *row*, the one after the last or the first: AHEAD of them are read at a time."""
     if row % (AHEAD * COMMAND_BYTES) == 0:
         s.rows = words_of(commands, row, row + AHEAD * COMMAND_BYTES)
@@ -64,7 +66,7 @@ def read_command(s: State, commands: bytes, row: i64) -> None:
         s.row += COMMAND_WORDS
 
 
-def read_event(s: State, events: bytes, row: i64) -> None:
+def read_event(s: State, events: bytes | memoryview, row: i64) -> None:
     """Go on to the event at byte *row*, as read_command does."""
     if row % (AHEAD * EVENT_BYTES) == 0:
         s.event_rows = words_of(events, row, row + AHEAD * EVENT_BYTES)
@@ -94,7 +96,7 @@ def warm_accounts(s: State, rows: vec[i64]) -> None:
     accounts = s.accounts
     wallets = s.wallets
     orders = s.orders
-    top = i64(len(accounts)) // ACCOUNT_WIDTH
+    top = (i64(len(accounts)) - LINE) // ACCOUNT_WIDTH
     seen: i64 = 0
     row: i64 = 0
     while row < i64(len(rows)):
@@ -171,7 +173,7 @@ def warm_orders(s: State, rows: vec[i64]) -> None:
     while row < i64(len(rows)):
         kind = rows[row] & 255
         order = (rows[row + 1] & SLOT_MASK) * ORDER_WIDTH
-        if (kind == TRADE_EXECUTED or kind == ORDER_CANCELLED) and order < i64(len(orders)):
+        if (kind == TRADE_EXECUTED or kind == ORDER_CANCELLED) and order + OLDER < i64(len(orders)):
             seen ^= look_at_order(orders, order) ^ wallets[orders[order + RECEIVING_WALLET] + RESERVED]
         row += EVENT_WORDS
     s.seen ^= seen
@@ -179,4 +181,5 @@ def warm_orders(s: State, rows: vec[i64]) -> None:
 
 def look_at_order(orders: vec[i64], order: i64) -> i64:
     """Both lines of an order's slot, and its neighbours."""
-    return orders[orders[order + EARLIER]] ^ orders[orders[order + OLDER] + NEWER] ^ orders[orders[order + NEWER] + OLDER]
+    queue = orders[orders[order + EARLIER] + LATER] ^ orders[orders[order + LATER] + EARLIER]
+    return queue ^ orders[orders[order + OLDER] + NEWER] ^ orders[orders[order + NEWER] + OLDER]

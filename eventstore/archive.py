@@ -77,13 +77,13 @@ def export(
     last = _last_of_range(log, partition, from_seq, to_seq)
     facts, time_before_ns = _survey(log, partition, from_seq, last)
     path = Path(path)
-    with _landing(path) as part:
+    with landing(path) as part:
         with FORMATS[format](part, facts) as write:
             for table, blocks in _tables(log, partition, from_seq, facts, time_before_ns):
                 write(table)
                 progress(blocks)
         if format in SIDECAR:
-            with part.open("rb") as written, _landing(path.with_name(path.name + ".chain.json")) as beside:
+            with part.open("rb") as written, landing(path.with_name(path.name + ".chain.json")) as beside:
                 whole = facts | {"outcry.file_sha256": hashlib.file_digest(written, "sha256").hexdigest()}
                 beside.write_bytes(msgspec.json.format(msgspec.json.encode(whole)))
         size_bytes = part.stat().st_size
@@ -148,7 +148,7 @@ def _tables(log: BlockLog, partition: int, from_seq: int, facts: Facts, time_ns:
 
 
 @contextmanager
-def _landing(path: Path) -> Iterator[Path]:
+def landing(path: Path) -> Iterator[Path]:
     """Where to write what shall be *path* once it is complete and durable; otherwise *path* stays as it was. Raises StoreFailed."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -7,6 +7,7 @@ the rows of a well-formed command and of its events can be made again from the c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,11 +17,11 @@ from numpy.typing import NDArray
 from domain.events import COMMAND_REFUSED, EVENT_BY_CODE, EVENTS, FIRST_CONSEQUENCE
 from domain.fields import Field, RowType
 from domain.rules import MALFORMED_FIELD
-from domain.verbs import RECEIVED_NS, TEXTS, VERB, VERB_BY_CODE, VERBS
+from domain.verbs import RECEIVED_NS, TEXTS, VERB, VERBS
 from eventstore.blocks import Block
+from eventstore.lazy import Opened
 
 Words = NDArray[np.int64]
-Rows = NDArray[np.intp]
 
 CAUSE: Final = ("account", "instrument")  # what a consequence takes from its command when it has none of its own
 MAKER: Final = "maker_order"  # kinds with this field have a taker: the order of the outcome before
@@ -53,6 +54,10 @@ _TAKEN: Final = tuple(kind for kind in EVENTS if any(field.name == MAKER for fie
 _BOTH: Final = tuple(name for name in _names(_OUTCOMES) if name in _names(VERBS))
 
 
+_TAKERS: Final = {"taker_order": "order", "taker_account": "account"}
+_ASKED: Final = "command_"
+
+
 def _found_in(name: str) -> str:
     """Which rows have the field."""
     verbs = [row.name for row in VERBS if name in _names((row,))]
@@ -77,26 +82,19 @@ COLUMNS: Final = (
 SCHEMA: Final = pa.schema([pa.field(column.name, column.type, column.nullable) for column in COLUMNS])
 
 
-def to_arrow(block: Block, time_before_ns: int = 0) -> pa.RecordBatch:
+def to_arrow(block: Block, time_before_ns: int = 0, names: Sequence[str] = ()) -> pa.RecordBatch:
     """Open *block*: one row per event, columns as COLUMNS, the block's place in the chain as metadata of the schema.
 
     time_before_ns  time of the block before. Without it a command whose received_ns is older than that block shows its received_ns (or the
                     greatest before it in this block) as its time.
+    names           only these columns, in this order; no more is decoded than they need
     Raises          Damaged, NewerSchema
     """
-    rows = block.arrays()
-    opened = _Opened(rows.commands, rows.events)
-    places: dict[str, pa.Array] = {
-        "partition": pa.array(np.full(len(rows.events), block.partition, np.int32)),
-        "seq": pa.array(np.full(len(rows.events), block.seq)),
-        "event_index": pa.array(np.arange(block.first_event, block.first_event + block.event_count)),
-        "command": pa.array(opened.command.astype(np.int32)),
-        "kind": _names_of(opened.kinds, EVENTS),
-        "verb": _names_of(opened.verbs[opened.command], VERBS),
-        "time_ns": pa.array(opened.times(time_before_ns)[opened.command]),
-    }
-    arrays = [places[column.name] if column.name in places else opened.array(column) for column in COLUMNS]
-    return pa.record_batch(arrays, schema=SCHEMA.with_metadata(facts(block)))
+    with block.reading():
+        columns = Columns(block, time_before_ns)
+        arrays = [columns.array(name) for name in names or SCHEMA.names]
+    schema = pa.schema([SCHEMA.field(name) for name in names]) if names else SCHEMA
+    return pa.record_batch(arrays, schema=schema.with_metadata(facts(block)))
 
 
 def facts(block: Block) -> dict[str, str]:
@@ -111,79 +109,106 @@ def facts(block: Block) -> dict[str, str]:
     }
 
 
-class _Opened:
-    """The field columns of one block while they are filled: values and which of them are there, by column name."""
+class Columns:
+    """The columns of one block, each made when it is asked for."""
 
-    def __init__(self, commands: Words, events: Words) -> None:
-        self.commands, self.events = commands, events
-        self.kinds = events[:, 0] & 255
-        self.verbs = commands[:, VERB]
-        self.first = np.flatnonzero(self.kinds < FIRST_CONSEQUENCE)  # row of each command's outcome
-        assert len(self.first) == len(commands), "every command has one outcome"
-        assert len(events) == 0 or self.first[0] == 0, "the first event is an outcome"
-        self.command = np.cumsum(self.kinds < FIRST_CONSEQUENCE) - 1
-        self.filled: dict[str, tuple[Words, NDArray[np.bool_]]] = {}
-        for code in np.unique(self.verbs):
-            if code in VERB_BY_CODE:
-                self._fill_from_commands(VERB_BY_CODE[code])
-        for code in np.unique(self.kinds):
-            assert code in EVENT_BY_CODE, f"unknown kind of event {code}"
-            self._fill_from_events(EVENT_BY_CODE[code])
+    def __init__(self, block: Block, time_before_ns: int) -> None:
+        self._block, self._time_before_ns = block, time_before_ns
+        self._opened = opened = block.opened()
+        self._kinds = [EVENT_BY_CODE[code] for code in np.flatnonzero(np.bincount(opened.kinds)).tolist()]
 
-    def times(self, time_before_ns: int) -> Words:
-        """Time of each command: rises, and a malformed row does not move it (docs/rules.md, 1.1)."""
-        outcomes = self.events[self.first]
-        malformed = (self.kinds[self.first] == COMMAND_REFUSED) & (outcomes[:, 1] == MALFORMED_FIELD)
-        received = np.where(malformed, time_before_ns, self.commands[:, RECEIVED_NS])
-        return np.maximum.accumulate(np.maximum(received, time_before_ns))
+    def array(self, name: str) -> pa.Array:
+        """The column *name*, null where no row has the field. Raises BadPayload."""
+        block, opened = self._block, self._opened
+        match name:
+            case "partition":
+                return pa.array(np.full(opened.events, block.partition, np.int32))
+            case "seq":
+                return pa.array(np.full(opened.events, block.seq))
+            case "event_index":
+                return pa.array(np.arange(block.first_event, block.first_event + opened.events))
+            case "command":
+                return pa.array(opened.cause.astype(np.int32))
+            case "kind":
+                return names_of(opened.kinds.astype(np.int64), EVENTS)
+            case "verb":
+                return names_of(opened.command(VERB)[opened.cause], VERBS)
+            case "time_ns":
+                return pa.array(times(opened, self._time_before_ns)[opened.cause])
+        return self._field(name)
 
-    def array(self, column: Column) -> pa.Array:
-        """The finished column, null where no row has the field."""
-        if column.name not in self.filled:
-            return pa.nulls(len(self.events), column.type)
-        values, there = self.filled[column.name]
-        if column.name.removeprefix("command_") in TEXTS:
+    def _field(self, name: str) -> pa.Array:
+        column = SCHEMA.field(name)
+        values, there = self._values(name)
+        if not there.any():
+            return pa.nulls(self._opened.events, column.type)
+        if name.removeprefix("command_") in TEXTS:
             return pa.array(_text(values, there), column.type)
         return pa.array(values.astype(column.type.to_pandas_dtype()), mask=~there)
 
-    def _fill_from_commands(self, verb: RowType) -> None:
-        """The command's fields into the row of its outcome, account and instrument into those of the consequences too."""
-        caused = np.flatnonzero(self.verbs[self.command] == verb.code)
-        outcomes = self.first[self.verbs == verb.code]
-        for field in verb.fields:
-            rows = caused if field.name in CAUSE else outcomes
-            self._fill(field.name, rows, _get(self.commands, self.command[rows], field))
+    def _values(self, name: str) -> tuple[Words, NDArray[np.bool_]]:
+        if name in _TAKERS:
+            return self._of_takers(_TAKERS[name])
+        if name.startswith(_ASKED):
+            return self._replaced(name.removeprefix(_ASKED))
+        values, there = self._asked(name)
+        for kind in self._kinds:
+            for field in kind.fields:
+                if field.name == name:
+                    rows = self._opened.rows(kind.code)
+                    values[rows] = _bits(self._opened.event(kind.code, field.word), field)
+                    there[rows] = True
+        return values, there
 
-    def _fill_from_events(self, kind: RowType) -> None:
-        """The event's own fields; where an outcome's command has one of that name, its value moves to `command_…`.
+    def _asked(self, name: str) -> tuple[Words, NDArray[np.bool_]]:
+        """The commands' field into the row of the outcome; account and instrument into those of the consequences too."""
+        opened = self._opened
+        values, there = np.zeros(opened.events, np.int64), np.zeros(opened.events, np.bool_)
+        for verb in VERBS:
+            for field in verb.fields:
+                if field.name == name:
+                    commands = np.flatnonzero(opened.command(VERB) == verb.code)
+                    if name in CAUSE:
+                        mine = np.zeros(opened.commands, np.bool_)
+                        mine[commands] = True
+                        rows = np.flatnonzero(mine[opened.cause])
+                        commands = opened.cause[rows]
+                    else:
+                        rows = opened.outcomes[commands]
+                    values[rows] = _bits(opened.command(field.word)[commands], field)
+                    there[rows] = True
+        return values, there
 
-        Kinds come in rising order: the taker's order is there when a trade asks for it.
-        """
-        happened = np.flatnonzero(self.kinds == kind.code)
-        if kind in _TAKEN:
-            self._fill("taker_order", happened, self.filled["order"][0][self.first[self.command[happened]]])
-            self._fill("taker_account", happened, self.filled["account"][0][happened])
-        for field in kind.fields:
-            if kind in _OUTCOMES and field.name in self.filled:
-                values, there = self.filled[field.name]
-                asked = happened[there[happened]]
-                self._fill(f"command_{field.name}", asked, values[asked])
-            self._fill(field.name, happened, _get(self.events, happened, field))
+    def _replaced(self, name: str) -> tuple[Words, NDArray[np.bool_]]:
+        """What the command asked for, where its outcome has a field of that name too."""
+        values, there = self._asked(name)
+        both = np.zeros(256, np.bool_)
+        both[[kind.code for kind in _OUTCOMES if name in _names((kind,))]] = True
+        return values, there & both[self._opened.kinds]
 
-    def _fill(self, name: str, rows: Rows, values: Words) -> None:
-        if name not in self.filled:
-            self.filled[name] = np.zeros(len(self.events), np.int64), np.zeros(len(self.events), np.bool_)
-        self.filled[name][0][rows] = values
-        self.filled[name][1][rows] = True
+    def _of_takers(self, name: str) -> tuple[Words, NDArray[np.bool_]]:
+        """A field that the outcome before has, in the rows of what a taker met."""
+        values, _ = self._values(name) if name == "order" else self._asked(name)
+        there = np.isin(self._opened.kinds, [kind.code for kind in _TAKEN])
+        opened = self._opened
+        return np.where(there, values[opened.outcomes[opened.cause]], 0), there
 
 
-def _get(words: Words, rows: Rows, field: Field) -> Words:
-    """One field of some rows."""
-    word: Words = words[rows, field.word]
+def times(opened: Opened, time_before_ns: int) -> Words:
+    """Time of each command: rises, and a malformed row does not move it (docs/rules.md, 1.1)."""
+    refused = np.zeros(opened.commands, np.bool_)
+    refused[opened.cause[opened.rows(COMMAND_REFUSED)]] = opened.event(COMMAND_REFUSED, 1) == MALFORMED_FIELD
+    received = np.where(refused, time_before_ns, opened.command(RECEIVED_NS))
+    found: Words = np.maximum.accumulate(np.maximum(received, time_before_ns))
+    return found
+
+
+def _bits(word: Words, field: Field) -> Words:
+    """One field of a word of some rows."""
     return word if field.bits == 64 else (word >> field.shift) & ((1 << field.bits) - 1)
 
 
-def _names_of(codes: Words, table: tuple[RowType, ...]) -> pa.DictionaryArray:
+def names_of(codes: Words, table: tuple[RowType, ...]) -> pa.DictionaryArray:
     """Names by code, null for a code that *table* does not have. The dictionary is the whole table: the same in every block."""
     places = np.full(256, -1, np.int8)
     places[[row.code for row in table]] = np.arange(len(table))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from domain.events import EVENT_BYTES
 from domain.verbs import COMMAND_BYTES, SCHEMA_VERSION
-from eventstore import codec, upcast
+from eventstore import codec, lazy, upcast
 from eventstore.errors import Damaged, NewerSchema
 
 if TYPE_CHECKING:
@@ -52,23 +54,46 @@ class Block:
 
     def arrays(self) -> codec.Rows:
         """Decode: commands int64[k, 16], events int64[n, 8], as rows of the current schema version. Raises Damaged, NewerSchema."""
+        with self.reading():
+            rows = codec.decode(self.payload)
+        self._check_counts(len(rows.commands), len(rows.events))
+        return upcast.upcast(rows, self.schema_version)
+
+    def opened(self) -> lazy.Opened:
+        """The same rows, of which no more is decoded than is asked for: ask inside reading(). Raises Damaged, NewerSchema."""
+        if self.schema_version != SCHEMA_VERSION:
+            return lazy.Whole(self.arrays())
+        with self.reading():
+            opened = lazy.Payload(self.payload)
+        self._check_counts(opened.commands, opened.events)
+        return opened
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Where the payload is read. Raises NewerSchema at once; Damaged for what is no payload."""
         if self.schema_version > SCHEMA_VERSION:
             raise NewerSchema(f"partition {self.partition}, block {self.seq}", self.schema_version, SCHEMA_VERSION)
-        if not upcast.known(self.schema_version):
+        if self.schema_version < SCHEMA_VERSION and not upcast.known(self.schema_version):
             raise Damaged(self.partition, self.seq, f"there never was a schema version {self.schema_version}")
         try:
-            rows = codec.decode(self.payload)
+            yield
         except codec.BadPayload as bad:
             raise Damaged(self.partition, self.seq, f"payload: {bad}") from None
-        if (len(rows.commands), len(rows.events)) != (self.command_count, self.event_count):
-            found = f"{len(rows.commands)} commands and {len(rows.events)} events"
-            raise Damaged(self.partition, self.seq, f"payload holds {found}, not {self.command_count} and {self.event_count}")
-        return upcast.upcast(rows, self.schema_version)
+
+    def _check_counts(self, commands: int, events: int) -> None:
+        if (commands, events) != (self.command_count, self.event_count):
+            what = f"payload holds {commands} commands and {events} events, not {self.command_count} and {self.event_count}"
+            raise Damaged(self.partition, self.seq, what)
 
     def rows(self) -> tuple[bytes, bytes]:
         """Command rows (k*128 bytes) and event rows (n*64 bytes), decoded anew each time. Raises Damaged, NewerSchema."""
         rows = self.arrays()
         return rows.commands.tobytes(), rows.events.tobytes()
+
+    def views(self) -> tuple[memoryview, memoryview]:
+        """The bytes of rows(), not copied once more. Raises Damaged, NewerSchema."""
+        rows = self.arrays()
+        return rows.commands.data.cast("B"), rows.events.data.cast("B")
 
     def commands(self) -> bytes:
         """The command rows alone; use rows() when both are wanted."""

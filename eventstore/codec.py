@@ -41,9 +41,9 @@ from domain.verbs import (
     SEQUENCE,
     TERMS,
 )
-from eventstore.columns import HEAD_BYTES, BadPayload, ColumnReader, ColumnWriter, Words, require
+from eventstore.columns import HEAD_BYTES, BadPayload, ColumnWriter, Heads, Words, require, values
 
-__all__ = ["MAX_COMMANDS", "MAX_EVENTS", "BadPayload", "Rows", "decode", "encode", "lay_out", "pack"]
+__all__ = ["MAX_COMMANDS", "MAX_EVENTS", "BadPayload", "Rows", "counts", "decode", "encode", "lay_out", "pack", "unpack"]
 
 Bytes = NDArray[np.uint8]
 Index = NDArray[np.intp]
@@ -57,7 +57,7 @@ MAX_BODY_BYTES: Final = (
     MAX_COMMANDS * (COMMAND_BYTES + 1) + MAX_EVENTS * (EVENT_BYTES + 1) + GROUPS * (COMMAND_WORDS + EVENT_WORDS) * HEAD_BYTES + 12
 )
 
-_COUNTS: Final = struct.Struct("<III")
+COUNTS: Final = struct.Struct("<III")
 _LEVEL: Final = 1  # level 3 saves 7 % and takes twice the time
 
 _NOTHING: Final = 0
@@ -97,6 +97,11 @@ class Rows(NamedTuple):
     events: Words
 
 
+def as_rows(commands: bytes, events: bytes) -> Rows:
+    """Rows of the current schema version, of their bytes."""
+    return Rows(np.frombuffer(commands, "<i8").reshape(-1, COMMAND_WORDS), np.frombuffer(events, "<i8").reshape(-1, EVENT_WORDS))
+
+
 def encode(commands: bytes, events: bytes) -> bytes:
     """Payload of a block from its command rows (at most MAX_COMMANDS) and event rows (at most MAX_EVENTS, one outcome per command)."""
     return pack(lay_out(commands, events))
@@ -122,18 +127,18 @@ def lay_out(commands: bytes, events: bytes) -> bytes:
     columns = ColumnWriter()
     for _, rows in _each(verbs):
         for word in range(COMMAND_WORDS):
-            values, reference = asked[word][rows], _COMMAND_REFERENCE.get(word, _NOTHING)
+            column, reference = asked[word][rows], _COMMAND_REFERENCE.get(word, _NOTHING)
             if reference:
-                values = values - asked[reference][rows]
-            columns.add(values, reference, word in _COMMAND_RISING)
+                column = column - asked[reference][rows]
+            columns.add(column, reference, word in _COMMAND_RISING)
     for kind, rows in _each(kinds):
         cause = causes.index[rows]
         for word, reference in enumerate(_EVENT_REFERENCE[kind]):
-            values = happened[word][rows]
+            column = happened[word][rows]
             if reference:
-                values = values - causes.words(reference, cause)
-            columns.add(values, reference, (kind, word) == _EVENT_RISING)
-    return b"".join((_COUNTS.pack(FORMAT, k, n), verbs.tobytes(), kinds.tobytes(), *columns.parts()))
+                column = column - causes.words(reference, cause)
+            columns.add(column, reference, (kind, word) == _EVENT_RISING)
+    return b"".join((COUNTS.pack(FORMAT, k, n), verbs.tobytes(), kinds.tobytes(), *columns.parts()))
 
 
 def decode(payload: bytes) -> Rows:
@@ -141,33 +146,35 @@ def decode(payload: bytes) -> Rows:
 
     Raises BadPayload when encode did not make it.
     """
-    body = _unpack(payload)
-    k, n = _counts(body)
-    verbs, kinds = np.frombuffer(body, np.uint8, k, _COUNTS.size), np.frombuffer(body, np.uint8, n, _COUNTS.size + k)
+    body = unpack(payload)
+    k, n = counts(body)
+    verbs, kinds = np.frombuffer(body, np.uint8, k, COUNTS.size), np.frombuffer(body, np.uint8, n, COUNTS.size + k)
     require(max(verbs.max(initial=0), kinds.max(initial=0)) < GROUPS, f"a group is not below {GROUPS}")
     commands, events = np.zeros((k, COMMAND_WORDS), "<i8"), np.zeros((n, EVENT_WORDS), "<i8")
     asked, happened = commands.T, events.T
     causes = _Causes(asked, happened, kinds)
     require(not causes.wrong(), causes.wrong())
     verb_rows, kind_rows = list(_each(verbs)), list(_each(kinds))
-    columns = ColumnReader(body, _COUNTS.size + k + n, COMMAND_WORDS * len(verb_rows) + EVENT_WORDS * len(kind_rows))
+    sizes = [asked[0][rows].size for _, rows in verb_rows for _ in range(COMMAND_WORDS)]
+    sizes += [causes.index[rows].size for _, rows in kind_rows for _ in range(EVENT_WORDS)]
+    columns = iter(Heads(body, COUNTS.size + k + n, sizes))
     for _, rows in verb_rows:
-        size = asked[0][rows].size
         for word in range(COMMAND_WORDS):
-            reference, values = columns.next(size)
+            head = next(columns)
+            reference, column = head.reference, values(body, head)
             require(reference < max(word, 1), f"word {word} of a command refers to word {reference}, which is not before it")
             if reference:
-                values = values + asked[reference][rows]
-            asked[word][rows] = values
+                column = column + asked[reference][rows]
+            asked[word][rows] = column
     for kind, rows in kind_rows:
         cause = causes.index[rows]
         for word in range(EVENT_WORDS):
-            reference, values = columns.next(cause.size)
+            head = next(columns)
+            reference, column = head.reference, values(body, head)
             require(reference < (_OUTLINE + 1 if kind < FIRST_CONSEQUENCE else _REFERENCES), f"kind {kind} refers to word {reference}")
             if reference:
-                values = values + causes.words(reference, cause)
-            happened[word][rows] = values
-    columns.end()
+                column = column + causes.words(reference, cause)
+            happened[word][rows] = column
     return Rows(commands, events)
 
 
@@ -211,20 +218,21 @@ def _each(groups: Bytes) -> Iterator[tuple[int, Index | slice]]:
         yield group, slice(None) if rows.size == groups.size else rows
 
 
-def _unpack(payload: bytes) -> bytes:
-    """Undo zstd; the size is checked before memory is taken."""
+def unpack(payload: bytes) -> bytes:
+    """Undo zstd; the size is checked before memory is taken. Raises BadPayload."""
     try:
         size = zstandard.frame_content_size(payload)
-        require(_COUNTS.size <= size <= MAX_BODY_BYTES, f"its frame states a size of {size} bytes")
+        require(COUNTS.size <= size <= MAX_BODY_BYTES, f"its frame states a size of {size} bytes")
         return zstandard.ZstdDecompressor().decompress(payload, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise BadPayload(f"zstd: {error}") from None
 
 
-def _counts(body: bytes) -> tuple[int, int]:
-    version, commands, events = _COUNTS.unpack_from(body)
+def counts(body: bytes) -> tuple[int, int]:
+    """How many commands and events an unpacked payload says it has. Raises BadPayload."""
+    version, commands, events = COUNTS.unpack_from(body)
     require(version == FORMAT, f"its format is {version}, not {FORMAT}")
     require(commands <= MAX_COMMANDS, f"{commands} commands, more than {MAX_COMMANDS}")
     require(events <= MAX_EVENTS, f"{events} events, more than {MAX_EVENTS}")
-    require(len(body) >= _COUNTS.size + commands + events, "it ends inside the groups")
+    require(len(body) >= COUNTS.size + commands + events, "it ends inside the groups")
     return commands, events

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,33 +49,54 @@ class ColumnWriter:
         return [np.array(self._heads, _HEAD).tobytes(), *self._planes]
 
 
-class ColumnReader:
-    """Reads *count* columns from *body*, heads at *at*. Raises BadPayload when they are not there."""
+class Head(NamedTuple):
+    """What a column says of itself (eventstore/codec.py), how many rows it has, and where in the body its planes begin."""
 
-    def __init__(self, body: bytes, at: int, count: int) -> None:
-        self._body = body
-        self._at = at + count * HEAD_BYTES
-        require(self._at <= len(body), "it ends inside the column heads")
-        self._heads = iter(np.frombuffer(body, _HEAD, count, at).tolist())
+    reference: int
+    rising: int
+    width: int
+    base: int
+    first: int
+    rows: int
+    at: int
 
-    def next(self, rows: int) -> tuple[int, Words | int]:
-        """Reference and values of the next column, which has *rows* values; one int when they are all the same."""
-        reference, rising, width, base, first = next(self._heads)
-        require(width <= _WORD_BYTES, f"a column is {width} bytes wide")
-        require(self._at + width * rows <= len(self._body), "it ends inside a column")
-        if not width and not rising:
-            return reference, base
-        remainder = np.zeros((rows, _WORD_BYTES), np.uint8)
-        for plane in range(width):
-            remainder[:, plane] = np.frombuffer(self._body, np.uint8, rows, self._at + plane * rows)
-        self._at += width * rows
-        values: Words = remainder.view("<i8").reshape(rows)
-        values += base
-        if rising:
-            values[0] = first
-            np.cumsum(values, out=values)
-        return reference, values
 
-    def end(self) -> None:
-        """Nothing may follow the last column."""
-        require(self._at == len(self._body), f"{len(self._body) - self._at} bytes follow the last column")
+class Heads:
+    """The columns of *body*, whose heads begin at *at*: as many as *rows*, which says how many values each has.
+
+    Raises BadPayload unless they end where the body does.
+    """
+
+    def __init__(self, body: bytes, at: int, rows: Sequence[int] | Words) -> None:
+        planes = at + len(rows) * HEAD_BYTES
+        require(planes <= len(body), "it ends inside the column heads")
+        self._facts = np.frombuffer(body, _HEAD, len(rows), at)
+        self._rows = np.asarray(rows, np.int64)
+        widths = self._facts["width"].astype(np.int64)
+        require(widths.max(initial=0) <= _WORD_BYTES, f"a column is {widths.max(initial=0)} bytes wide")
+        ends = np.cumsum(np.append(planes, widths * self._rows))
+        self._begins, end = ends[:-1], int(ends[-1])
+        require(end >= len(body), f"{len(body) - end} bytes follow the last column")
+        require(end <= len(body), "it ends inside a column")
+
+    def __getitem__(self, column: int) -> Head:
+        return Head._make((*self._facts.item(column), self._rows.item(column), self._begins.item(column)))
+
+    def __iter__(self) -> Iterator[Head]:
+        for facts, rows, at in zip(self._facts.tolist(), self._rows.tolist(), self._begins.tolist(), strict=True):
+            yield Head._make((*facts, rows, at))
+
+
+def values(body: bytes, head: Head) -> Words | int:
+    """The values of a column before what it refers to is added; one int when they are all the same."""
+    if not head.width and not head.rising:
+        return head.base
+    remainder = np.zeros((head.rows, _WORD_BYTES), np.uint8)
+    for plane in range(head.width):
+        remainder[:, plane] = np.frombuffer(body, np.uint8, head.rows, head.at + plane * head.rows)
+    found: Words = remainder.view("<i8").reshape(head.rows)
+    found += head.base
+    if head.rising:
+        found[0] = head.first
+        np.cumsum(found, out=found)
+    return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import time
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
@@ -16,9 +18,10 @@ from eventsourcing.persistence import IntegrityError, Notification, OperationalE
 from domain.verbs import SCHEMA_VERSION
 from eventstore.blocks import NO_INPUTS, Block, Head, after, digest
 from eventstore.notifications import ChainRecorder, in_the_words_of_the_library
-from eventstore.ports import BlockLog, Damaged
+from eventstore.ports import CONSUMER_PARTITION, BlockLog, Damaged
 
-CONSUMER_PARTITION: Final = 0  # of a consumer's own file; it holds no market
+TURNS: Final = 20  # of an insert into a shared partition
+PAUSE_S: Final = 0.002
 
 
 class ConsumerRecorder(ChainRecorder, ProcessRecorder):
@@ -26,12 +29,14 @@ class ConsumerRecorder(ChainRecorder, ProcessRecorder):
 
     One insert is one block, and the position it brings is the block's input: both are durable together, or neither. The notification id of
     an event is its event index in the partition plus one.
-    The first insert claims the partition. A second process that inserts fences this one, whose inserts then fail for good.
+    The first insert claims the partition. A second process that inserts fences this one, whose inserts then fail for good; unless the
+    partition is *shared*: then a fenced one claims it anew, sees what was recorded meanwhile and inserts in turn.
     An index of all events is kept in memory (200 bytes an event): this is for what changes rarely, such as aggregates, not for a market.
     """
 
-    def __init__(self, log: BlockLog, partition: int = CONSUMER_PARTITION) -> None:
+    def __init__(self, log: BlockLog, partition: int = CONSUMER_PARTITION, *, shared: bool = False) -> None:
         super().__init__(log, partition)
+        self._turns = TURNS if shared else 1
         self._claimed: Head | None = None
         self._first_ids: list[int] = []  # notification id of the first event in or after block n, at n - 1
         self._versions: dict[UUID | str, dict[int, int]] = defaultdict(dict)  # stream -> version -> notification id
@@ -48,18 +53,11 @@ class ConsumerRecorder(ChainRecorder, ProcessRecorder):
         if not stored_events and tracking is None:
             return None
         with self._lock:
-            head = self._claim()
-            self._catch_up()
-            self._refuse_conflicts(stored_events, tracking)
-            block = _seal(head, stored_events, tracking)
-            try:
-                self._append(block)
-            except OperationalError:
-                self._claimed = None  # perhaps it is durable: claim anew and look
-                raise
-            self._claimed = after(block)
-            self._index(block)
-        return [block.first_event + place + 1 for place in range(block.event_count)] or None
+            for turn in range(1, self._turns):
+                with suppress(_Overtaken):
+                    return self._insert(stored_events, tracking)
+                time.sleep(random.uniform(0, turn * PAUSE_S))
+            return self._insert(stored_events, tracking)
 
     def insert_tracking(self, tracking: Tracking) -> None:
         """See TrackingRecorder."""
@@ -98,6 +96,25 @@ class ConsumerRecorder(ChainRecorder, ProcessRecorder):
                 if notification_id >= from_id:
                     yield Notification(**vars(event), id=notification_id)
 
+    def _insert(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None) -> Sequence[int] | None:
+        head = self._claim()
+        self._catch_up()
+        self._refuse_conflicts(stored_events, tracking)
+        block = _seal(head, stored_events, tracking)
+        try:
+            self._append(block)
+        except OperationalError:
+            self._claimed = None  # perhaps it is durable: claim anew and look
+            raise
+        except IntegrityError as fenced:
+            if self._turns == 1:
+                raise
+            self._claimed = None
+            raise _Overtaken(*fenced.args) from fenced
+        self._claimed = after(block)
+        self._index(block)
+        return [block.first_event + place + 1 for place in range(block.event_count)] or None
+
     @in_the_words_of_the_library()
     def _claim(self) -> Head:
         if self._claimed is None:
@@ -131,6 +148,17 @@ class ConsumerRecorder(ChainRecorder, ProcessRecorder):
             last = self._positions.get(tracking.application_name)
             if last is not None and tracking.notification_id <= last:
                 raise IntegrityError(f"position {tracking.notification_id} in {tracking.application_name} does not follow {last}")
+
+
+def check(block: Block) -> None:
+    """Raises Damaged for a block that no consumer wrote, or that has not as many events as it says."""
+    events = sum(1 for _ in _numbered(block))
+    if events != block.event_count:
+        raise Damaged(block.partition, block.seq, f"it has {events} events and says {block.event_count}")
+
+
+class _Overtaken(IntegrityError):
+    """Another process inserted first."""
 
 
 _Packed = tuple[bool, str, int, str, bytes]  # is the stream id a UUID, stream id, version, topic, state

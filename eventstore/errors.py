@@ -33,6 +33,14 @@ class StoreFailed(Exception):
         self.store, self.cause = store, cause
 
 
+class NoReader(StoreFailed):
+    """No server with a copy of the record could be asked in time. The text says of each why; repeat when one of them is back."""
+
+
+class TooFarBehind(StoreFailed):
+    """Servers answered, and none of them had by then what was asked for. The text says who has how much; repeat, or ask for less."""
+
+
 class NewerSchema(Exception):
     """Written by a later release than this one. Use that release."""
 
@@ -78,3 +86,7 @@ class BadTopic(ValueError):
     def __init__(self, topic: str, key: str, value: str, right: str) -> None:
         super().__init__(f"topic {topic}: {key} is {value}; right would be {right}")
         self.topic, self.key, self.value, self.right = topic, key, value, right
+
+
+class BadArchive(ValueError):
+    """The URL of an archive that cannot be one: what it is and what would be right."""

@@ -31,24 +31,30 @@ _CHANGING_LEADER: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADE
 _LOG: Final = logging.getLogger(__name__)
 
 
-def client_config(bootstrap: str) -> dict[str, Any]:
-    """What every client of ours asks of librdkafka: come back within a second of the broker, and tell our log, not the screen."""
+def client_config(bootstrap: str, on_error: Callable[[KafkaError], None] = lambda _error: None) -> dict[str, Any]:
+    """What every client of ours asks of librdkafka: come back within a second of a broker; tell *on_error* and our log, not the screen."""
     return {
         "bootstrap.servers": bootstrap,
         "reconnect.backoff.max.ms": 1_000,
         "log_level": 0,
-        "error_cb": _Trouble(bootstrap),
+        "error_cb": _Trouble(bootstrap, on_error),
     }
+
+
+def is_out_of_sight(error: KafkaError) -> bool:
+    """Whether it says that no broker is connected."""
+    return bool(error.code() == KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001 - librdkafka's own codes begin so
 
 
 class _Trouble:
     """Tells our log what a client has to complain of: the same thing again after QUIET_S, not with every attempt."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, bootstrap: str, on_error: Callable[[KafkaError], None]) -> None:
+        self._bootstrap, self._on_error = bootstrap, on_error
         self._told_s: dict[int, float] = {}
 
     def __call__(self, error: KafkaError) -> None:
+        self._on_error(error)
         code, now_s = error.code(), time.monotonic()
         if now_s - self._told_s.get(code, -QUIET_S) >= QUIET_S:
             self._told_s[code] = now_s

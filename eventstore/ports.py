@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from eventstore.blocks import Block, Head
-from eventstore.errors import Damaged, Fenced, NewerSchema, OutcomeUnknown, StoreFailed
+from eventstore.errors import Damaged, Fenced, NewerSchema, NoReader, OutcomeUnknown, StoreFailed, TooFarBehind
 
-__all__ = ["BlockLog", "Damaged", "Fenced", "NewerSchema", "OutcomeUnknown", "Snapshot", "SnapshotStore", "StoreFailed"]
+CONSUMER_PARTITION: Final = 0  # of a consumer's own file, and of the registry in a market's record; it holds no market
+
+__all__ = [
+    "CONSUMER_PARTITION",
+    "BlockLog",
+    "Damaged",
+    "Fenced",
+    "NewerSchema",
+    "NoReader",
+    "OutcomeUnknown",
+    "Snapshot",
+    "SnapshotStore",
+    "StoreFailed",
+    "TooFarBehind",
+    "markets",
+]
 
 
 class BlockLog(Protocol):
@@ -68,3 +83,8 @@ class SnapshotStore(Protocol):
 
     def prune(self, partition: int, keep: int) -> None:
         """Forget all but the *keep* newest. Raises StoreFailed."""
+
+
+def markets(log: BlockLog) -> list[int]:
+    """The partitions of *log* that hold a market. Raises as its partitions()."""
+    return [partition for partition in log.partitions() if partition != CONSUMER_PARTITION]

@@ -29,30 +29,15 @@ from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int4, Int8
 
-from eventstore.blocks import Block, Head, after, digest, genesis, verify
+from eventstore import postgres_reads as reads
+from eventstore.blocks import Block, Head, after, digest, genesis
 from eventstore.migrate import check_version
 from eventstore.ports import Damaged, Fenced, OutcomeUnknown, StoreFailed
 from eventstore.postgres_server import Connection, connect, durability, errors, shown
 
-PAGE_BLOCKS: Final = 256
-PAGE_BYTES: Final = 4 * 2**20
 RECONNECT_S: Final = 0.05
 
-_COLUMNS: Final = "part, seq, epoch, first_event, event_count, command_count, time_ns, schema_version, inputs, prev_hash, hash, payload"
 _APPEND: Final = f"SELECT outcry.append({', '.join(['%b'] * 12)})"
-_BLOCK: Final = f"SELECT {_COLUMNS} FROM outcry.blocks WHERE part = %b AND seq = %b"  # noqa: S608 - our own constant
-# Whole blocks until PAGE_BYTES are full: the size of a payload is known without reading it.
-_PAGE: Final = f"""SELECT {_COLUMNS} FROM (
-    SELECT *, sum(octet_length(payload)) OVER (ORDER BY seq) - octet_length(payload) AS bytes_before
-    FROM outcry.blocks WHERE part = %b AND seq > %b AND seq <= %b
-) AS next WHERE bytes_before < {PAGE_BYTES} ORDER BY seq"""  # noqa: S608 - as above
-# One statement, so that head and last block are of one moment.
-_HEAD: Final = """SELECT head.epoch, head.seq, head.hash, head.next_event, head.time_ns,
-    last.epoch, last.seq, last.hash, last.first_event + last.event_count, last.time_ns
-FROM (VALUES (%b)) AS asked (part) LEFT JOIN outcry.head USING (part)
-LEFT JOIN LATERAL (SELECT * FROM outcry.blocks WHERE blocks.part = asked.part ORDER BY seq DESC LIMIT 1) AS last ON true"""
-_PARTITIONS: Final = """SELECT part FROM outcry.head UNION
-SELECT substring(inhrelid::regclass::text FROM '_([0-9]+)$')::integer FROM pg_inherits WHERE inhparent = 'outcry.blocks'::regclass"""
 
 T = TypeVar("T")
 
@@ -95,15 +80,15 @@ class PostgresLog:
 
         def claimed(db: Connection) -> Head:
             with db.transaction():
-                _head(db, partition)
+                reads.head(db, partition)
                 db.execute("SELECT outcry.claim(%b, %b)", (Int4(partition), genesis(partition).hash))
-                return _head(db, partition)
+                return reads.head(db, partition)
 
         return self._ask(claimed, partition)
 
     def head(self, partition: int) -> Head:
         """See BlockLog."""
-        return self._ask(lambda db: _head(db, partition), partition)
+        return self._ask(lambda db: reads.head(db, partition), partition)
 
     def append(self, block: Block) -> None:
         """See BlockLog. OutcomeUnknown: no server could be asked in time what became of the block."""
@@ -124,23 +109,16 @@ class PostgresLog:
             raise Damaged(partition, after_seq, f"missing; the record ends with block {end}")
         with self._session() as session:
             with errors(self._store, partition, after_seq):
-                previous = after(_present(session.db, partition, after_seq)) if after_seq else genesis(partition)
+                previous = reads.place(session.db, partition, after_seq)
             while previous.seq < end:
                 with errors(self._store, partition, previous.seq + 1):
-                    last = min(end, previous.seq + PAGE_BLOCKS)
-                    page = session.db.execute(_PAGE, (Int4(partition), Int8(previous.seq), Int8(last)), binary=True).fetchall()
-                if not page:
-                    raise Damaged(partition, previous.seq + 1, "missing")
-                for block in (Block(*row) for row in page):
-                    if block.seq != previous.seq + 1:
-                        raise Damaged(partition, previous.seq + 1, "missing")
-                    verify(block, previous)
-                    previous = after(block)
-                    yield block
+                    page = reads.page(session.db, previous, end)
+                yield from reads.verified(page, previous)
+                previous = after(page[-1])
 
     def partitions(self) -> list[int]:
         """See BlockLog. One whose head is lost is named too, so that reading it says so."""
-        return self._ask(lambda db: sorted(row[0] for row in db.execute(_PARTITIONS)))
+        return self._ask(reads.partitions)
 
     def close(self) -> None:
         """See BlockLog. A reading that was left where it is gives its connection back when it is dropped."""
@@ -212,13 +190,13 @@ class PostgresLog:
             part, *numbers = astuple(block)[:8]
             row = session.db.execute(_APPEND, (Int4(part), *map(Int8, numbers), *astuple(block)[8:]), binary=True, prepare=True).fetchone()
             if row != (True,) and not self._is_recorded(session, block):
-                head = _head(session.db, block.partition)
+                head = reads.head(session.db, block.partition)
                 raise Fenced(block.partition, block.seq, block.epoch, head.seq, head.epoch)
             if row != (True,) or session.warned:
                 self._wait_for_standby(session, block)
 
     def _is_recorded(self, session: Session, block: Block) -> bool:
-        return _block(session.db, block.partition, block.seq) == block
+        return reads.block(session.db, block.partition, block.seq) == block
 
     def _wait_for_standby(self, session: Session, block: Block) -> None:
         """*block* is visible: wait until it is as durable as anything committed now."""
@@ -245,33 +223,3 @@ class PostgresLog:
             else:
                 return
         raise OutcomeUnknown(block.partition, block.seq, f"{self._store}: {cause}")
-
-
-def _block(db: Connection, partition: int, seq: int) -> Block | None:
-    row = db.execute(_BLOCK, (Int4(partition), Int8(seq)), binary=True).fetchone()
-    return None if row is None else Block(*row)
-
-
-def _present(db: Connection, partition: int, seq: int) -> Block:
-    block = _block(db, partition, seq)
-    if block is None:
-        raise Damaged(partition, seq, "missing")
-    return block
-
-
-def _head(db: Connection, partition: int) -> Head:
-    """The head row, which must agree with the last block."""
-    row = db.execute(_HEAD, (Int4(partition),), binary=True).fetchone()
-    assert row, "one row, whatever is there"
-    has_head, has_block = row[0] is not None, row[5] is not None
-    head = Head(partition, *row[:5]) if has_head else genesis(partition)
-    end = Head(partition, *row[5:]) if has_block else genesis(partition)
-    if has_block and not has_head:
-        raise Damaged(partition, end.seq, f"the head is lost; the last block is {end.seq}")
-    if (end.seq, end.hash, end.next_event, end.time_ns) != (head.seq, head.hash, head.next_event, head.time_ns) or end.epoch > head.epoch:
-        raise Damaged(partition, max(end.seq, head.seq), f"the head ({_facts(head)}) does not fit the last block there is ({_facts(end)})")
-    return head
-
-
-def _facts(head: Head) -> str:
-    return f"block {head.seq}, epoch {head.epoch}, next event {head.next_event}, time {head.time_ns}, hash {head.hash.hex()[:16]}"

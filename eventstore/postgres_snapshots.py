@@ -45,12 +45,7 @@ class PostgresSnapshots:
     def latest(self, partition: int, at_most_seq: int | None = None) -> Snapshot | None:
         """See SnapshotStore."""
         with self._opened() as db, errors(self._store, partition):
-            for seq in _kept(db, partition):
-                if at_most_seq is None or seq <= at_most_seq:
-                    snapshot = self._load(db, partition, seq)
-                    if snapshot is not None:
-                        return snapshot
-        return None
+            return latest(db, partition, at_most_seq, self._store)
 
     def prune(self, partition: int, keep: int) -> None:
         """See SnapshotStore."""
@@ -61,20 +56,31 @@ class PostgresSnapshots:
     def _opened(self) -> closing[Connection]:
         return closing(connect(self._conninfo))
 
-    def _load(self, db: Connection, partition: int, seq: int) -> Snapshot | None:
-        place = Int4(partition), Int8(seq)
-        with db.transaction():
-            db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # it may be pruned or replaced while it is read
-            row = db.execute(f"SELECT block_hash, size_bytes, sha256 FROM outcry.snapshots WHERE {_PLACE}", place, binary=True).fetchone()  # noqa: S608
-            if row is None:
-                return None  # pruned meanwhile
-            block_hash, size_bytes, sha = row
-            chunks = [_chunk(db, partition, seq, number) for number in range(-(-size_bytes // CHUNK_BYTES))]
-        snapshot = Snapshot(partition, seq, block_hash, b"".join(chunks))
-        if len(snapshot.state) != size_bytes or _digest(snapshot) != sha:
-            _LOG.warning("snapshot of block %d of partition %d in %s is damaged and passed over", seq, partition, self._store)
-            return None
-        return snapshot
+
+def latest(db: Connection, partition: int, at_most_seq: int | None, store: str) -> Snapshot | None:
+    """See SnapshotStore; over a connection that somebody else has. store: what it is called when one is passed over."""
+    for seq in _kept(db, partition):
+        if at_most_seq is None or seq <= at_most_seq:
+            snapshot = _load(db, partition, seq, store)
+            if snapshot is not None:
+                return snapshot
+    return None
+
+
+def _load(db: Connection, partition: int, seq: int, store: str) -> Snapshot | None:
+    place = Int4(partition), Int8(seq)
+    with db.transaction():
+        db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # it may be pruned or replaced while it is read
+        row = db.execute(f"SELECT block_hash, size_bytes, sha256 FROM outcry.snapshots WHERE {_PLACE}", place, binary=True).fetchone()  # noqa: S608
+        if row is None:
+            return None  # pruned meanwhile
+        block_hash, size_bytes, sha = row
+        chunks = [_chunk(db, partition, seq, number) for number in range(-(-size_bytes // CHUNK_BYTES))]
+    snapshot = Snapshot(partition, seq, block_hash, b"".join(chunks))
+    if len(snapshot.state) != size_bytes or _digest(snapshot) != sha:
+        _LOG.warning("snapshot of block %d of partition %d in %s is damaged and passed over", seq, partition, store)
+        return None
+    return snapshot
 
 
 def _kept(db: Connection, partition: int) -> list[int]:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from eventstore import wire
 from eventstore.blocks import Block
 from eventstore.errors import Disagree
-from eventstore.kafka import BlocksTopic, client_config
+from eventstore.kafka import BlocksTopic, client_config, is_out_of_sight
 from eventstore.topics import MAX_RECORD_BYTES
 
 RECORDS_IN_FLIGHT: Final = 64
@@ -21,14 +21,17 @@ class Broken(Exception):
     """A record was given up, so none after it may follow. Read the tail of the topic and begin anew."""
 
 
-def producer(bootstrap: str) -> Producer:
+class Sender(Producer):
     """What a Publisher sends with. Make it before it is needed: the first record of a new one takes half a second, and a few ms later on.
 
     (librdkafka asks for its number before it is connected, and again only after 500 ms.)
+
+    out_of_sight  no broker was connected at some time: one that comes back may have lost what it acknowledged
     """
-    return Producer(
-        client_config(bootstrap)
-        | {
+
+    def __init__(self, bootstrap: str) -> None:
+        self.out_of_sight = False
+        ours = {
             "enable.idempotence": True,
             "enable.gapless.guarantee": True,  # after a record that failed no other gets through
             "acks": "all",
@@ -38,24 +41,28 @@ def producer(bootstrap: str) -> Producer:
             "message.max.bytes": MAX_RECORD_BYTES - 4_096,  # the brokers count what is around the record too
             "queue.buffering.max.kbytes": 2 * MAX_RECORD_BYTES // 1_024,
         }
-    )
+        super().__init__(client_config(bootstrap, self._erred) | ours)
+
+    def _erred(self, error: KafkaError) -> None:
+        self.out_of_sight |= is_out_of_sight(error)
 
 
 class Publisher:
-    """Sends blocks in order and each once, as long as it lives: idempotent, acknowledged by all replicas in sync, repeated without end.
+    """Sends blocks in order and each once, as long as it lives: idempotent, acknowledged by all replicas in sync.
 
-    So an outage only delays. Whoever comes after it must look at the tail of the topic first, for what was sent and not acknowledged may be
-    there or not.
+    It lives until no broker is connected. Whoever comes after it must look at the tail of the topic first, for what was sent and not
+    acknowledged may be there or not, and a node that was alone may have lost what it had not synced.
     """
 
-    def __init__(self, topic: BlocksTopic, after_seq: int, made: Producer | None = None) -> None:
-        """The next block sent is the one after *after_seq*. made: by `producer`, and used up; else it makes one."""
+    def __init__(self, topic: BlocksTopic, after_seq: int, made: Sender | None = None) -> None:
+        """The next block sent is the one after *after_seq*. made: not used before; else it makes one."""
         self._topic = topic
         self._failed: Exception | None = None
         self._offset = -1  # of the last record acknowledged
         self._bytes = 0
         self.sent = self.acknowledged = after_seq
-        self._producer = made or producer(topic.bootstrap)
+        self._producer = made or Sender(topic.bootstrap)
+        self._producer.out_of_sight = False  # whoever makes a publisher has just looked
 
     @property
     def is_full(self) -> bool:
@@ -63,8 +70,9 @@ class Publisher:
         return self.sent - self.acknowledged >= RECORDS_IN_FLIGHT or self._bytes >= BYTES_IN_FLIGHT
 
     def send(self, block: Block) -> None:
-        """Put *block* on its way. Raises Broken; ValueError when it is larger than a record can be."""
+        """Put *block* on its way. Raises Broken, Disagree; ValueError when it is larger than a record can be."""
         assert block.seq == self.sent + 1, "blocks are sent in order"
+        self.serve(0)
         value = wire.encode(block)
         headers: list[tuple[str, str | bytes | None]] = [
             ("cluster", self._topic.cluster.encode()),
@@ -95,6 +103,8 @@ class Publisher:
         self._producer.poll(timeout_s)
         if self._failed is not None:
             raise self._failed
+        if self._producer.out_of_sight:
+            raise Broken(f"kafka at {self._topic.bootstrap}: no broker is connected")
 
     def _note(self, block: Block, error: KafkaError | None, offset: int) -> None:
         if error is not None:

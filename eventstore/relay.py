@@ -1,7 +1,8 @@
 """Committed blocks, in order, to the topic: a thread of the partition's owner.
 
-It begins by comparing the end of the topic with the record and sends exactly what is missing. An outage of Kafka delays it, nothing else:
-what it is offered meanwhile is kept up to a bound, and read in the record beyond it. When the partition changes hands, records of the
+It begins by comparing the end of the topic with the record and sends exactly what is missing, and does so again after no broker was
+connected: one that comes back may have lost its last records. An outage delays it, nothing else: what it is offered meanwhile is kept up
+to a bound, and read in the record beyond it. When the partition changes hands, records of the
 old owner may still arrive among those of the new; both have them from the record, and readers drop what they have had (eventstore/once.py).
 """
 
@@ -16,14 +17,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Final
 
-from confluent_kafka import Producer
-
 from eventstore import agreement
 from eventstore.blocks import Block
 from eventstore.errors import StoreFailed
 from eventstore.kafka import BlocksTopic
 from eventstore.ports import BlockLog
-from eventstore.publisher import Broken, Publisher
+from eventstore.publisher import Broken, Publisher, Sender
 
 OFFERED_BYTES: Final = 64 * 2**20
 RETRY_S: Final = 0.5
@@ -34,7 +33,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Relay:
-    """Sends the blocks of *partition* from *log* to *topic* until it is closed, or fails for good.
+    """Sends the blocks of *partition* from *log* to *topic*, from start() until it is closed or fails for good.
 
     failure  None: it relays, or waits for Kafka or the record to come back. Else it has ended: Disagree, Damaged and NewerSchema say that
              somebody must look; trading is not concerned
@@ -42,8 +41,8 @@ class Relay:
     seq      the last block that the brokers have acknowledged
     """
 
-    def __init__(self, log: BlockLog, topic: BlocksTopic, partition: int, made: Producer | None = None) -> None:
-        """made: by publisher.producer some time before, so that the first block is there at once."""
+    def __init__(self, log: BlockLog, topic: BlocksTopic, partition: int, made: Sender | None = None) -> None:
+        """made: some time before, so that the first block is there at once."""
         self._log, self._topic, self._partition = log, replace(topic, patience_s=min(topic.patience_s, PATIENCE_S)), partition
         self._offered: deque[Block] = deque()
         self._offered_bytes = 0
@@ -55,10 +54,13 @@ class Relay:
         self.trouble = ""
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"partition {partition} relay", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send: once the partition is owned."""
         self._thread.start()
 
     def offer(self, block: Block) -> None:
-        """Have *block*, just committed, relayed. Never waits, never raises; beyond OFFERED_BYTES it will be read in the record."""
+        """Have *block*, just committed, relayed, be it before start(). Never waits or raises. Beyond OFFERED_BYTES it is read again."""
         with self._changed:
             self._newest = block.seq
             if self._offered_bytes + len(block.payload) <= OFFERED_BYTES and self.failure is None:

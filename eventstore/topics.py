@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -25,18 +25,23 @@ MAX_BATCH_BYTES: Final = 4 * 2**20  # of commands; the largest batch of docs/pro
 BLOCKS_KEPT_BYTES: Final = 16 * 2**30
 COMMANDS_KEPT_MS: Final = 7 * 24 * 3_600_000
 SLOWEST_MS: Final = MappingProxyType({"group.consumer.session.timeout.ms": 2_000, "group.consumer.heartbeat.interval.ms": 500})
+NEVER_SYNCED: Final = MappingProxyType({"flush.messages": str(2**63 - 1)})
 _UNLIMITED: Final = -1
 _AT_LEAST: Final = frozenset({"max.message.bytes", "min.insync.replicas", "retention.bytes", "retention.ms"})  # any other: exactly
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it must be. config: Kafka's keys and values; numbers may be larger than here, and -1 is without limit."""
+    """A topic as it must be. config: Kafka's keys and values; numbers may be larger than here, and -1 is without limit.
+
+    at_first  more of them, for one that is made: another value is right as well
+    """
 
     name: str
     partitions: int
     replicas: int
     config: Mapping[str, str]
+    at_first: Mapping[str, str] = field(default_factory=dict)
 
 
 def commands_topic(partition: int, prefix: str = "") -> str:
@@ -49,6 +54,9 @@ def wanted(partitions: int, replicas: int = 1, prefix: str = "") -> list[Topic]:
 
     Blocks are bounded by size alone, so that the last block is always there, whatever its age: the relay goes on from it. What a slow
     reader no longer finds it reads in the record. Commands that nobody took are kept for a week.
+
+    A node that is alone syncs each record before it acknowledges it, but not blocks: they are in the record, and a relay that lost sight
+    of the brokers looks what they still have.
     """
     common = {
         "cleanup.policy": "delete",
@@ -66,7 +74,7 @@ def wanted(partitions: int, replicas: int = 1, prefix: str = "") -> list[Topic]:
         "retention.bytes": str(_UNLIMITED),
     }
     inputs = [Topic(commands_topic(number, prefix), 1, replicas, MappingProxyType(commands)) for number in range(1, partitions + 1)]
-    return [Topic(prefix + BLOCKS, partitions + 1, replicas, MappingProxyType(blocks)), *inputs]
+    return [Topic(prefix + BLOCKS, partitions + 1, replicas, MappingProxyType(blocks), NEVER_SYNCED), *inputs]
 
 
 def create(bootstrap: str, topics: Iterable[Topic], timeout_s: float = 30.0) -> list[str]:
@@ -75,7 +83,7 @@ def create(bootstrap: str, topics: Iterable[Topic], timeout_s: float = 30.0) -> 
     Raises StoreFailed.
     """
     admin = _admin(bootstrap)
-    missing = [NewTopic(each.name, each.partitions, each.replicas, config=dict(each.config)) for each in topics]
+    missing = [NewTopic(each.name, each.partitions, each.replicas, config={**each.config, **each.at_first}) for each in topics]
     created = []
     for name, done in admin.create_topics(missing, operation_timeout=timeout_s, request_timeout=timeout_s).items():
         try:

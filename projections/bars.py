@@ -6,6 +6,8 @@ a later bar takes the place of the one that many intervals before.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from projections import trading
@@ -18,6 +20,9 @@ from projections.view import Rows
 
 class Bars:
     """Fold of bars (see Fold)."""
+
+    version: Final = 1
+    takes_runs: Final = True
 
     def __init__(self) -> None:
         self._time_ns = 0
@@ -41,7 +46,7 @@ class Bars:
 
     def state(self) -> bytes:
         """See Fold. Amounts as text, for they may be wider than a word."""
-        bars = [(*key, *map(str, bar)) for key, bar in self._open.items()]
+        bars = [(*key, *map(str, bar)) for key, bar in sorted(self._open.items())]
         return msgspec.msgpack.encode((self._time_ns, self._facts.state(), bars))
 
     def restore(self, state: bytes) -> None:

@@ -8,6 +8,7 @@ of at most `orders` x 24 bytes (200 MB for 65,535 of 64 orders).
 from __future__ import annotations
 
 from itertools import chain, islice, repeat
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -25,6 +26,9 @@ from projections.view import Rows
 class Book:
     """Fold of the book (see Fold). orders: how many of the first a row has; None: all."""
 
+    version: Final = 1
+    takes_runs: Final = True
+
     def __init__(self, orders: int | None = BOOK_ORDERS) -> None:
         self._count = orders
         self._resting = Resting()
@@ -35,7 +39,7 @@ class Book:
     def fold(self, block: Columns) -> Rows:
         """See Fold."""
         touched = self._resting.advance(block)
-        entered = block.events[block.kind == ORDER_RESTED, 1][::-1]
+        entered = block.of(ORDER_RESTED, 1)[::-1]
         slots, newest = np.unique(entered & SLOT_MASK, return_index=True)  # the first of the reversed is the last
         entered = entered[np.sort(newest)[::-1]]  # each slot's last, in the order in which they came to rest
         self._leave(touched, slots)
@@ -90,6 +94,10 @@ class Book:
     def _row(self, book_side: int) -> bytes:
         orders = self.orders(*divmod(book_side, len(SIDES)), self._count)
         return BOOK_ORDER.pack(*orders) if orders else b""
+
+    def rows(self, _partition: int) -> Rows:
+        """See Whole."""
+        return {book_key(*divmod(book_side, len(SIDES))): row for book_side, row in self._shown.items() if row}
 
     def state(self) -> bytes:
         """See Fold."""

@@ -5,6 +5,8 @@ Bound: price levels (projections/levels.py); two rows per instrument, each of at
 
 from __future__ import annotations
 
+from typing import Final
+
 from domain.verbs import SIDES
 from projections.columns import Columns
 from projections.layouts import DEPTH_LEVELS, LEVEL, Level, depth_key
@@ -14,6 +16,9 @@ from projections.view import Rows
 
 class Depth:
     """Fold of price levels (see Fold). levels: how many of the best a row has; None: all."""
+
+    version: Final = 1
+    takes_runs: Final = True
 
     def __init__(self, levels: int | None = DEPTH_LEVELS) -> None:
         self._count = levels
@@ -37,6 +42,10 @@ class Depth:
     def _row(self, book_side: int) -> bytes:
         levels = self._levels.top(book_side, self._count)
         return LEVEL.pack_words(levels) if len(levels) else b""
+
+    def rows(self, _partition: int) -> Rows:
+        """See Whole."""
+        return {depth_key(*divmod(book_side, len(SIDES))): row for book_side, row in self._shown.items() if row}
 
     def state(self) -> bytes:
         """See Fold."""

@@ -6,17 +6,18 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from eventstore.blocks import Block
 from eventstore.ports import BlockLog
 from projections.balances import Balances
 from projections.bars import Bars
 from projections.book import Book
 from projections.columns import Columns
+from projections.commands import Commands
 from projections.depth import Depth
 from projections.executions import Executions
 from projections.instruments import Instruments
 from projections.orders import Orders
 from projections.quotes import Quotes
+from projections.runs import for_fold, runs
 from projections.statements import Statements
 from projections.statistics import Statistics
 from projections.totals import VenueTotals
@@ -35,6 +36,7 @@ FOLDS: Final[dict[str, Callable[[], Fold]]] = {
     "balances": Balances,
     "statements": Statements,
     "instruments": Instruments,
+    "commands": Commands,
     "totals": VenueTotals,
 }
 
@@ -53,27 +55,30 @@ class Views:
         self.stopped: dict[str, Exception] = {}
         self._projections = {name: Projection(partition, fold(), self.views[name]) for name, fold in folds.items()}
 
-    def advance(self, block: Block) -> None:
-        """Take a committed block in, in every view. Raises Gap: use catch_up()."""
-        columns = Columns(block)
+    def advance(self, run: Columns) -> None:
+        """Take a committed block, or a run of them, in, in every view. Raises Gap: use catch_up()."""
         for name, projection in self._projections.items():
             if name in self.stopped:
                 continue
-            try:
-                projection.advance(columns)
-            except Gap:
-                raise
-            except Exception as poison:  # noqa: BLE001 - whatever it is, it stops this view only
-                self.stopped[name] = poison
-                _log.exception("view %s of partition %d stopped before block %d", name, self.partition, block.seq)
+            for columns in for_fold(run, projection.fold, projection.seq):
+                try:
+                    projection.advance(columns)
+                except Gap:
+                    raise
+                except Exception as poison:  # noqa: BLE001 - whatever it is, it stops this view only
+                    self.stopped[name] = poison
+                    after = columns.seq - columns.first_seq
+                    rest = f", or one of the {after} that were taken together with it" if after else ""
+                    _log.exception("view %s of partition %d stopped before block %d%s", name, self.partition, columns.first_seq, rest)
+                    break
 
     def catch_up(self, log: BlockLog, go_on: Callable[[], bool] = lambda: True) -> None:
         """Take in what the record has and the views have not, while *go_on* says so. Raises what log.read raises."""
         running = [projection.seq for name, projection in self._projections.items() if name not in self.stopped]
-        for block in log.read(self.partition, min(running)) if running else ():
+        for run in runs(map(Columns, log.read(self.partition, min(running)))) if running else ():
             if not go_on():
                 return
-            self.advance(block)
+            self.advance(run)
 
     def positions(self) -> dict[str, int]:
         """The block that each view is as of."""

@@ -22,6 +22,8 @@ class Facts:
 
     def learn(self, block: Columns) -> None:
         """Take in what *block* lists."""
+        if not len(block.listed):
+            return
         for facts, name in zip(self._facts, _FACTS, strict=True):
             facts[block.listed[:, INSTRUMENT]] = field(block.listed, VERB_BY_CODE[LIST_INSTRUMENT], name)
 

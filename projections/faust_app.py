@@ -9,22 +9,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import faust
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from faust.assignor.client_assignment import ClientAssignment
+from faust.assignor.partition_assignor import PartitionAssignor
+from faust.transport.drivers import aiokafka as driver
 from mode.supervisors import CrashingSupervisor
 
 from eventstore import wire
 from eventstore.errors import Damaged, Disagree, NewerSchema, StoreFailed
 from projections.keeper import Keeper
+from projections.shares import shares
 
+REGISTRY: Final = 0  # the partition that trades nothing
 BUFFERED_BLOCKS: Final = 32  # of a partition; beyond, Faust reads no more of it
 FETCH_BYTES: Final = 16 * 2**20
 LOOKS_EVERY_S: Final = 0.1
 IDLE_S: Final = 0.2
+FULL_S: Final = 0.002
 SESSION_S: Final = 6.0  # after which another keeps what a dead worker kept; brokers take no less unless told to
 DAY_S: Final = 86_400.0
 _LOG: Final = logging.getLogger(__name__)
@@ -40,6 +47,30 @@ class Source:
     group: str
 
 
+class Even(PartitionAssignor):
+    """Deals partitions as projections/shares.py does: Faust's own counts 0, which has no views, as a share."""
+
+    def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:
+        members = {member: self._get_client_metadata(metadata) for member, metadata in member_metadata.items()}
+        self._update_member_urls(members)
+        (topic,) = {topic for metadata in member_metadata.values() for topic in metadata.subscription}
+        partitions = set(cluster.partitions_for_topic(topic) or ()) - {REGISTRY}
+        dealt = shares(partitions, {member: metadata.assignment.actives.get(topic, ()) for member, metadata in members.items()})
+        assignments = {member: ClientAssignment(actives={topic: share}, standbys={}) for member, share in dealt.items()}
+        return self._protocol_assignments(assignments, {}, {}, {topic: 0})
+
+
+class Attentive(driver.Consumer):
+    """Reads on as soon as there is room. Faust's own sleeps for a second when all buffers are full, and is that far behind from then on."""
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's
+        while (  # noqa: ASYNC110 - Faust has no event for it
+            self._buffered_partitions and not self._get_active_partitions() and self.flow_active and not self.should_stop
+        ):
+            await asyncio.sleep(FULL_S)
+        return await super()._wait_next_records(timeout)
+
+
 class Following:
     """Keeps the views of the partitions that the group gives to this worker.
 
@@ -52,8 +83,9 @@ class Following:
         self._source, self._make = source, make
         self.keepers: dict[int, Keeper] = {}
         self.joined = False
-        self._turns: dict[int, asyncio.Lock] = {}  # a keeper has one thread at a time
-        self._tending: dict[int, asyncio.Task[None]] = {}
+        self._waiting: dict[int, asyncio.Queue[faust.EventT[bytes]]] = {}
+        self._keeping: dict[int, asyncio.Task[None]] = {}
+        self._ending = set[asyncio.Task[None]]()
         self._app: faust.App
 
     async def run(self, goes_on: Callable[[], bool]) -> None:
@@ -68,6 +100,7 @@ class Following:
                 raise self._failed(error) from error
             finally:
                 self._have(())
+                await asyncio.gather(*self._ending)
                 await app.stop()
         reason = app.crash_reason
         if reason is not None:
@@ -90,13 +123,15 @@ class Following:
             broker_heartbeat_interval=SESSION_S / 4,
             broker_max_poll_interval=DAY_S,  # a view that is slow is no reason to give its partition to another
             agent_supervisor=CrashingSupervisor,
+            PartitionAssignor=Even,
         )
+        app.transport.Consumer = Attentive  # type: ignore[misc] # made for this one
         topic = app.topic(self._source.topic, key_serializer="raw", value_serializer="raw")
 
         async def keep(stream: Any) -> None:
-            async for event in stream.noack().events():
-                await self._take(event)
-                event.ack()
+            with suppress(asyncio.CancelledError):  # while it waits for room, as the partition goes: Faust would call that a crash
+                async for event in stream.noack().events():
+                    await self._put(event)
 
         app.agent(topic, name="views", isolated_partitions=True)(keep)
         app.on_partitions_assigned.connect(self._assigned)
@@ -108,43 +143,59 @@ class Following:
         self.joined = True
 
     def _have(self, partitions: Iterable[int]) -> None:
-        """Keep these, and no others. Partition 0 is the registry's, and has no views."""
-        wanted = {number for number in partitions if number}
+        """Keep these, and no others."""
+        wanted = set(partitions) - {REGISTRY}
         for number in self.keepers.keys() - wanted:
             self.keepers.pop(number).close()
-            self._tending.pop(number).cancel()
+            self._ending.add(task := self._keeping.pop(number))
+            task.add_done_callback(self._ending.discard)
         for number in sorted(wanted - self.keepers.keys()):
-            self.keepers[number], self._turns[number] = self._make(number), asyncio.Lock()
-            self._tending[number] = asyncio.create_task(self._tend(number))
+            self.keepers[number], self._waiting[number] = self._make(number), asyncio.Queue(BUFFERED_BLOCKS)
+            self._keeping[number] = asyncio.create_task(self._keep(number))
 
-    async def _take(self, event: faust.EventT[bytes]) -> None:
+    async def _put(self, event: faust.EventT[bytes]) -> None:
         message = event.message
-        number, keeper = message.partition, self.keepers.get(message.partition)
-        if keeper is None:
-            return
-        headers = dict(event.headers)
-        if headers.get("cluster", b"").decode("ascii", "replace") != self._source.cluster:
-            raise Disagree(self._source.topic, number, f"the record at offset {message.offset} is not of cluster {self._source.cluster}")
-        async with self._turns[number]:
-            if keeper.wants(int(headers["seq"])):
-                await asyncio.to_thread(self._taken, keeper, event.value, message.offset)
+        if dict(event.headers).get("cluster", b"").decode("ascii", "replace") != self._source.cluster:
+            wrong = f"the record at offset {message.offset} is not of cluster {self._source.cluster}"
+            raise Disagree(self._source.topic, message.partition, wrong)
+        if message.partition in self.keepers:
+            await self._waiting[message.partition].put(event)
 
-    def _taken(self, keeper: Keeper, value: bytes, offset: int) -> None:
+    async def _keep(self, number: int) -> None:
+        """Hand the views of a partition what came meanwhile, and let them read the record when the topic does not bring what they need."""
+        keeper, waiting = self.keepers[number], self._waiting[number]
+        more = False
         try:
-            keeper.take(wire.decode(value))
-        except (Damaged, NewerSchema) as wrong:
-            keeper.doubt(f"topic {self._source.topic}, offset {offset}: {wrong}")
-
-    async def _tend(self, number: int) -> None:
-        """Let the views of a partition read the record when the topic does not bring what they need."""
-        keeper, turn = self.keepers[number], self._turns[number]
-        try:
-            while True:
-                async with turn:
-                    more = await asyncio.to_thread(keeper.tend)
-                await asyncio.sleep(0 if more else IDLE_S)
+            while self.keepers.get(number) is keeper:
+                events = await _next(waiting, 0 if more else IDLE_S)
+                more = await asyncio.to_thread(self._take, keeper, events)
+                for event in events:
+                    event.ack()
+            await asyncio.to_thread(keeper.save)
         except Exception as ours:  # noqa: BLE001 - a keeper that nobody tends must not look like one that is kept
             await self._app.crash(ours)
 
+    def _take(self, keeper: Keeper, events: list[faust.EventT[bytes]]) -> bool:
+        """What came while the blocks before were taken in is written with one write. True: there is more to read in the record."""
+        for event in events:
+            if keeper.wants(int(dict(event.headers)["seq"])):
+                try:
+                    keeper.take(wire.decode(event.value))
+                except (Damaged, NewerSchema) as wrong:
+                    keeper.doubt(f"topic {self._source.topic}, offset {event.message.offset}: {wrong}")
+        if events:
+            keeper.write()
+        return keeper.tend()
+
     def _failed(self, reason: BaseException) -> StoreFailed:
         return StoreFailed(f"kafka at {self._source.brokers}", f"topic {self._source.topic}: {type(reason).__name__}: {reason}")
+
+
+async def _next(waiting: asyncio.Queue[faust.EventT[bytes]], patience_s: float) -> list[faust.EventT[bytes]]:
+    """All that waits; when nothing does, what comes within *patience_s*."""
+    if waiting.empty():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                return [await waiting.get()]
+        return []
+    return [waiting.get_nowait() for _ in range(waiting.qsize())]

@@ -5,6 +5,8 @@ Bound: one row of 160 bytes per instrument, at most 65,535, and as much in the f
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 import numpy as np
 
@@ -21,6 +23,9 @@ _CHANGES = kinds(INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED)
 
 class Instruments:
     """Fold of instruments (see Fold)."""
+
+    version: Final = 1
+    takes_runs: Final = True
 
     def __init__(self) -> None:
         self._time_ns = 0
@@ -43,6 +48,10 @@ class Instruments:
                 changed[instrument] = self._instruments[instrument]._replace(state=state, since_ns=time_ns)
             self._instruments[instrument] = changed[instrument]
         return {instrument_key(instrument): INSTRUMENT.pack(changed[instrument]) for instrument in sorted(changed)}
+
+    def rows(self, _partition: int) -> Rows:
+        """See Whole."""
+        return {instrument_key(instrument): INSTRUMENT.pack(known) for instrument, known in self._instruments.items()}
 
     def state(self) -> bytes:
         """See Fold."""

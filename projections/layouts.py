@@ -6,10 +6,12 @@ Prices are ticks, quantities lots, money minor units, times nanoseconds of UTC. 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from domain.columns import ID_WINDOW
 from domain.events import FIRST_CONSEQUENCE
 from domain.verbs import SIDES
+from projections.columns import Ints
 from projections.packed import Layout
 
 DEPTH_LEVELS: Final = 32
@@ -19,6 +21,7 @@ BARS_KEPT: Final = 1_440
 BAR_SECONDS: Final = (1, 60, 300, 3_600, 86_400)
 KEPT_PER_ACCOUNT: Final = 128
 KEPT_IN_ALL: Final = 2**20
+COMMANDS_KEPT: Final = ID_WINDOW
 EVENT_KINDS: Final = 2 * FIRST_CONSEQUENCE
 VWAP_UNIT: Final = 1_000_000
 
@@ -161,6 +164,24 @@ class Instrument(NamedTuple):
     day_end_ns: int
 
 
+class Command(NamedTuple):
+    """What became of a command.
+
+    number  of its outcome, the first of its events; verb: what was asked (domain/verbs.py)
+    kind    of the outcome (domain/events.py), CommandRefused among them; detail: its word 1, most often an order, of a refusal the rule
+    limit, observed  of a refusal: what the rule allows, and what it saw
+    """
+
+    number: int
+    block_seq: int
+    time_ns: int
+    verb: int
+    kind: int
+    detail: int
+    limit: int
+    observed: int
+
+
 class Totals(NamedTuple):
     """What a partition has done since its first block. Events of each kind: EVENTS_BY_KIND."""
 
@@ -199,9 +220,38 @@ EXECUTION: Final = Layout(1, Execution)
 BALANCE: Final = Layout(1, Balance)
 LINE: Final = Layout(1, Line)
 INSTRUMENT: Final = Layout(1, Instrument)
+COMMAND: Final = Layout(1, Command)
 TOTALS: Final = Layout(1, Totals, wide=("volume_lots",))
 EVENTS_BY_KIND: Final = Layout(1, Count)
 ASSET_TOTALS: Final = Layout(1, AssetTotals, wide=("deposited", "withdrawn", "traded", "fees"))
+
+_BY_KEY: Final[dict[str, Layout[Any]]] = {
+    "quote": QUOTE,
+    "depth": LEVEL,
+    "book": BOOK_ORDER,
+    "trades": TRADE,
+    "bar": BAR,
+    "statistics": STATISTICS,
+    "order": ORDER,
+    "ended": ORDER,
+    "execution": EXECUTION,
+    "balance": BALANCE,
+    "statement": LINE,
+    "instrument": INSTRUMENT,
+    "command": COMMAND,
+}
+_OF_TOTALS: Final[dict[str, Layout[Any]]] = {"all": TOTALS, "kinds": EVENTS_BY_KIND}
+
+
+def layout_of(key: str) -> Layout[Any]:
+    """How the row of *key* is laid out. Raises KeyError: no view has such a key."""
+    kind, _, rest = key.partition(":")
+    return _OF_TOTALS.get(rest.rpartition(":")[2], ASSET_TOTALS) if kind == "totals" else _BY_KEY[kind]
+
+
+def keys(name: str, firsts: Ints, seconds: Ints) -> list[str]:
+    """Of many rows at once: *name* and two numbers, as the functions below give them one by one."""
+    return [f"{name}:{first}:{second}" for first, second in zip(firsts.tolist(), seconds.tolist(), strict=True)]
 
 
 def quote_key(instrument: int) -> str:
@@ -262,6 +312,11 @@ def line_key(account: int, place: int) -> str:
 def instrument_key(instrument: int) -> str:
     """Of an Instrument."""
     return f"instrument:{instrument}"
+
+
+def command_key(account: int, command_id: int) -> str:
+    """Of a Command."""
+    return f"command:{account}:{command_id}"
 
 
 def totals_key(partition: int, what: str) -> str:

@@ -18,9 +18,7 @@ from projections.columns import Columns, Ints, grown
 RANK_BITS: Final = 31
 _RANK_MASK: Final = 2**RANK_BITS - 1
 
-_SIGN: Final = np.zeros(256, np.int64)  # of each kind: what it does to the lots of the order that it names
-_SIGN[e.ORDER_RESTED] = 1
-_SIGN[[e.ORDER_CANCELLED, e.ORDER_REDUCED, e.ORDER_REMOVED, e.TRADE_EXECUTED, e.SELF_TRADE_PREVENTED]] = -1
+_LESS: Final = (e.ORDER_CANCELLED, e.ORDER_REDUCED, e.TRADE_EXECUTED, e.SELF_TRADE_PREVENTED)  # lots of the order that they name
 
 
 class Touched(NamedTuple):
@@ -47,15 +45,15 @@ class Resting:
 
     def advance(self, block: Columns) -> Touched:
         """Take *block* in."""
-        slots, changes = _changes(block)
+        slots, changes = block.once(_changes)
         if len(slots):
             self._keys, self._lots, self._mark = (grown(each, int(slots.max())) for each in (self._keys, self._lots, self._mark))
         entries = np.arange(len(slots))
         self._mark[slots] = entries  # of the entries of one slot the last stays
         once = slots[self._mark[slots] == entries]
         keys_before, lots_before = self._keys[once], self._lots[once]
-        rested = np.flatnonzero(block.kind == e.ORDER_RESTED)
-        self._keys[block.events[rested, 1] & SLOT_MASK] = level_keys(block.instrument[rested], block.side[rested], block.events[rested, 3])
+        rested = level_keys(block.instruments(e.ORDER_RESTED), block.sides(e.ORDER_RESTED), block.of(e.ORDER_RESTED, 3))
+        self._keys[block.of(e.ORDER_RESTED, 1) & SLOT_MASK] = rested
         np.add.at(self._lots, slots, changes)
         lots = self._lots[once]
         assert (lots >= 0).all(), "no order has less than nothing open"
@@ -93,14 +91,17 @@ def price_of(key: int) -> int:
 
 def _changes(block: Columns) -> tuple[Ints, Ints]:
     """Slots, with repetitions, and the change of the lots that rest in them."""
-    sign = _SIGN[block.kind]
-    removed = np.flatnonzero(block.kind == e.ORDER_REMOVED)
-    sign[removed[block.incoming(removed) == block.events[removed, 1]]] = 0  # an incoming order never rested
-    at = np.flatnonzero(sign)
-    numbers, changes = block.events[at, 1], sign[at] * block.events[at, 4]
-    replaced = np.flatnonzero(block.kind == e.ORDER_REPLACED)
-    if len(replaced):  # with its priority kept it has its new lots at once, else an OrderRested may follow
-        rows = block.events[replaced]
-        kept = rows[:, 0] >> 9 & 1
-        numbers, changes = np.append(numbers, rows[:, 1]), np.append(changes, kept * rows[:, 4] - rows[:, 6])
-    return numbers & SLOT_MASK, changes
+    numbers, changes = [block.of(e.ORDER_RESTED, 1)], [block.of(e.ORDER_RESTED, 4)]
+    for kind in _LESS:
+        numbers.append(block.of(kind, 1))
+        changes.append(-block.of(kind, 4))
+    removed = block.at(e.ORDER_REMOVED)
+    if len(removed):
+        rested = block.incoming(removed) != block.of(e.ORDER_REMOVED, 1)  # an incoming order never rested
+        numbers.append(block.of(e.ORDER_REMOVED, 1)[rested])
+        changes.append(-block.of(e.ORDER_REMOVED, 4)[rested])
+    if len(block.at(e.ORDER_REPLACED)):
+        numbers.append(block.of(e.ORDER_REPLACED, 1))  # with its priority kept it has its new lots at once, else an OrderRested may follow
+        kept = block.of(e.ORDER_REPLACED, 0) >> 9 & 1
+        changes.append(kept * block.of(e.ORDER_REPLACED, 4) - block.of(e.ORDER_REPLACED, 6))
+    return np.concatenate(numbers) & SLOT_MASK, np.concatenate(changes)

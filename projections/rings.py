@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from projections.columns import Ints, grown, starts
+from projections.columns import Ints, grown, stable_order, starts
 from projections.layouts import KEPT_IN_ALL, KEPT_PER_ACCOUNT
 
 
@@ -39,7 +39,7 @@ class Rings:
         if not len(accounts):
             return Kept(accounts, accounts, [])
         self._counts = grown(self._counts, int(accounts.max()))
-        order = np.argsort(accounts, kind="stable")
+        order = stable_order(accounts)
         first = starts(accounts[order])
         lengths = np.diff(np.append(first, len(accounts)))
         numbers = np.empty(len(accounts), np.int64)

@@ -14,9 +14,9 @@ import numpy as np
 
 from domain.events import FUNDS_DEPOSITED, FUNDS_WITHDRAWN, TRADE_EXECUTED
 from domain.verbs import ACCOUNT, AMOUNT, BUY, INSTRUMENT
-from projections.columns import Columns, Ints, starts
+from projections.columns import Columns, Ints, stable_order, starts
 from projections.facts import Facts
-from projections.layouts import LINE, line_key
+from projections.layouts import LINE, keys, line_key
 from projections.rings import Rings
 from projections.table import Table
 from projections.view import Rows
@@ -27,6 +27,9 @@ _LINES_OF_TRADE: Final = 5
 
 class Statements:
     """Fold of statements (see Fold)."""
+
+    version: Final = 1
+    takes_runs: Final = True
 
     def __init__(self, rings: Rings | None = None) -> None:
         self._time_ns = 0
@@ -45,11 +48,11 @@ class Statements:
         self._time_ns = block.time_ns
         rows = LINE.pack_each([block.number(at[of]), times_ns, block.kind[at[of]], assets[of], amounts[of], fees[of], totals[of]])
         gone = {line_key(*place): b"" for place in kept.gone}
-        return gone | dict(zip(map(line_key, accounts[of].tolist(), kept.places.tolist()), rows, strict=True))
+        return gone | dict(zip(keys("statement", accounts[of], kept.places), rows, strict=True))
 
     def _totals(self, wallets: Ints, changes: Ints) -> Ints:
         """What is in each of *wallets* after its change; they come again, in order."""
-        order = np.argsort(wallets, kind="stable")
+        order = stable_order(wallets)
         ranked, running = wallets[order], np.cumsum(changes[order])
         first = starts(ranked)
         if not len(first):
@@ -81,24 +84,21 @@ class Statements:
 
 def _lines(block: Columns, facts: Facts) -> tuple[Ints, ...]:
     """Event, account, asset, amount and fee of every line, in the order of the events; of a trade in that of _of_trades."""
-    outcomes = block.kind[block.outcomes]
-    moved = np.flatnonzero((outcomes == FUNDS_DEPOSITED) | (outcomes == FUNDS_WITHDRAWN))
-    commands = block.commands[moved]
-    amounts = np.where(outcomes[moved] == FUNDS_DEPOSITED, commands[:, AMOUNT], -commands[:, AMOUNT])
-    transfers = np.vstack([block.outcomes[moved], commands[:, ACCOUNT], commands[:, INSTRUMENT], amounts, np.zeros_like(amounts)])
+    moved = np.concatenate([block.at(FUNDS_DEPOSITED), block.at(FUNDS_WITHDRAWN)])
+    account, asset, amount = (block.asked(word)[block.command[moved]] for word in (ACCOUNT, INSTRUMENT, AMOUNT))
+    amounts = np.where(block.kind[moved] == FUNDS_DEPOSITED, amount, -amount)
+    transfers = np.vstack([moved, account, asset, amounts, np.zeros_like(amounts)])
     lines = np.hstack([transfers, _of_trades(block, facts)])
-    event, account, asset, amount, fee = lines[:, np.argsort(lines[0], kind="stable")]
-    return event, account, asset, amount, fee
+    return tuple(lines[:, stable_order(lines[0])] if len(moved) else lines)
 
 
 def _of_trades(block: Columns, facts: Facts) -> Ints:
     """int64[5, n]: the buyer's cash and stock, the seller's stock and cash, the venue's fees, trade by trade."""
-    at = np.flatnonzero(block.kind == TRADE_EXECUTED)
-    events, instrument = block.events[at], block.instrument[at]
+    at, instrument = block.at(TRADE_EXECUTED), block.instruments(TRADE_EXECUTED)
+    maker, price, lots, taker_fee, maker_fee = (block.of(TRADE_EXECUTED, word) for word in range(2, 7))
     base, quote = facts.base_asset[instrument], facts.quote_asset[instrument]
-    stock, value = events[:, 4] * facts.base_units[instrument], events[:, 3] * events[:, 4] * facts.quote_units[instrument]
-    taker_buys = block.side[at] == BUY
-    taker, maker, taker_fee, maker_fee = block.account(at), events[:, 2], events[:, 5], events[:, 6]
+    stock, value = lots * facts.base_units[instrument], price * lots * facts.quote_units[instrument]
+    taker_buys, taker = block.sides(TRADE_EXECUTED) == BUY, block.account(at)
     buyer, buyer_fee = np.where(taker_buys, taker, maker), np.where(taker_buys, taker_fee, maker_fee)
     seller, seller_fee = np.where(taker_buys, maker, taker), np.where(taker_buys, maker_fee, taker_fee)
     none = np.zeros_like(at)

@@ -26,6 +26,9 @@ STEPS: Final = 288
 class Statistics:
     """Fold of 24 hours' statistics (see Fold)."""
 
+    version: Final = 1
+    takes_runs: Final = True
+
     def __init__(self) -> None:
         self._time_ns = 0
         self._facts = Facts()
@@ -74,10 +77,14 @@ class Statistics:
         whole = self._whole.get(instrument)
         return b"" if whole is None else STATISTICS.pack(whole.bar(int(self._facts.quote_units[instrument])))
 
+    def rows(self, _partition: int) -> Rows:
+        """See Whole."""
+        return {statistics_key(instrument): self._row(instrument) for instrument in self._whole}
+
     def state(self) -> bytes:
         """See Fold. Amounts as text, for they may be wider than a word."""
-        steps = {instrument: [[*map(str, step)] for step in steps] for instrument, steps in self._steps.items()}
-        return msgspec.msgpack.encode((self._time_ns, self._facts.state(), steps, list(self._order)))
+        steps = {instrument: [[*map(str, step)] for step in steps] for instrument, steps in sorted(self._steps.items())}
+        return msgspec.msgpack.encode((self._time_ns, self._facts.state(), steps, sorted(self._order)))
 
     def restore(self, state: bytes) -> None:
         """See Fold."""

@@ -41,6 +41,18 @@ class Table:
         places = self.places(keys)  # may move the values: not to be looked at before
         self.values[places] = values
 
+    def find(self, keys: Ints) -> Ints:
+        """Of each of the *keys*: its row of values' place, -1 when it is not there."""
+        mask, shift = len(self.keys) - 1, np.uint64(65 - len(self.keys).bit_length())
+        places = ((keys.astype(np.uint64) * _ODD) >> shift).astype(np.int64)
+        seeking = np.arange(len(keys))
+        while len(seeking):
+            there = self.keys[places[seeking]]
+            places[seeking[there == _FREE]] = _FREE
+            seeking = seeking[(there != _FREE) & (there != keys[seeking])]
+            places[seeking] = (places[seeking] + 1) & mask
+        return places
+
     def items(self) -> tuple[Ints, Ints]:
         """All keys, ascending, and their rows."""
         taken = np.flatnonzero(self.keys != _FREE)

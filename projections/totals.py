@@ -5,7 +5,8 @@ Bound: two rows, one per asset that ever moved (at most 65,535 of 80 bytes) and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -23,6 +24,9 @@ _HALF = 32
 class VenueTotals:
     """Fold of totals (see Fold)."""
 
+    version: Final = 1
+    takes_runs: Final = True
+
     def __init__(self) -> None:
         self._facts = Facts()
         self._kinds = np.zeros(EVENT_KINDS, np.int64)
@@ -33,25 +37,33 @@ class VenueTotals:
         """See Fold."""
         self._facts.learn(block)
         self._kinds += np.bincount(block.kind, minlength=EVENT_KINDS)
-        at = np.flatnonzero(block.kind == TRADE_EXECUTED)
+        lots = block.of(TRADE_EXECUTED, 4)
         before = self._totals
         self._totals = Totals(
             block.time_ns,
-            before.blocks + 1,
-            before.commands + len(block.commands),
-            before.events + len(block.events),
-            before.trades + len(at),
-            before.volume_lots + int(block.events[at, 4].sum()),
+            before.blocks + len(block.blocks),
+            before.commands + len(block.outcomes),
+            before.events + len(block.kind),
+            before.trades + len(lots),
+            before.volume_lots + int(lots.sum()),
         )
-        changed: dict[int, AssetTotals] = {}
-        for name, asset, amount in _amounts(block, self._facts, at):
+        changed = set[int]()
+        for name, asset, amount in _amounts(block, self._facts):
             totals = self._assets.get(asset, AssetTotals(0, 0, 0, 0, 0))
-            changed[asset] = self._assets[asset] = totals._replace(**{name: getattr(totals, name) + amount})
+            self._assets[asset] = totals._replace(**{name: getattr(totals, name) + amount})
+            changed.add(asset)
+        return self._rows(block.partition, changed)
+
+    def rows(self, partition: int) -> Rows:
+        """See Whole."""
+        return self._rows(partition, self._assets)
+
+    def _rows(self, partition: int, assets: Iterable[int]) -> Rows:
         rows = {
-            totals_key(block.partition, "all"): TOTALS.pack(self._totals),
-            totals_key(block.partition, "kinds"): EVENTS_BY_KIND.pack_words(self._kinds),
+            totals_key(partition, "all"): TOTALS.pack(self._totals),
+            totals_key(partition, "kinds"): EVENTS_BY_KIND.pack_words(self._kinds),
         }
-        return rows | {totals_key(block.partition, str(asset)): ASSET_TOTALS.pack(changed[asset]) for asset in sorted(changed)}
+        return rows | {totals_key(partition, str(asset)): ASSET_TOTALS.pack(self._assets[asset]) for asset in sorted(assets)}
 
     def state(self) -> bytes:
         """See Fold. Rows, since amounts may be wider than a word."""
@@ -67,18 +79,18 @@ class VenueTotals:
         self._assets = {asset: ASSET_TOTALS.one(row) for asset, row in assets.items()}
 
 
-def _amounts(block: Columns, facts: Facts, trades: Ints) -> Iterator[tuple[str, int, int]]:
+def _amounts(block: Columns, facts: Facts) -> Iterator[tuple[str, int, int]]:
     """Which total, of which asset, grew by how much."""
-    kind = block.kind[block.outcomes]
-    deposits, withdrawals = block.commands[kind == FUNDS_DEPOSITED], block.commands[kind == FUNDS_WITHDRAWN]
-    events, instrument = block.events[trades], block.instrument[trades]
-    quote, value = facts.quote_asset[instrument], events[:, 3] * events[:, 4] * facts.quote_units[instrument]
-    yield from _sums("supply", deposits[:, INSTRUMENT], deposits[:, AMOUNT])
-    yield from _sums("supply", withdrawals[:, INSTRUMENT], -withdrawals[:, AMOUNT])
-    yield from _sums("deposited", deposits[:, INSTRUMENT], deposits[:, AMOUNT])
-    yield from _sums("withdrawn", withdrawals[:, INSTRUMENT], withdrawals[:, AMOUNT])
+    for name, kind, sign in (("deposited", FUNDS_DEPOSITED, 1), ("withdrawn", FUNDS_WITHDRAWN, -1)):
+        command = block.command[block.at(kind)]
+        asset, amount = block.asked(INSTRUMENT)[command], block.asked(AMOUNT)[command]
+        yield from _sums("supply", asset, sign * amount)
+        yield from _sums(name, asset, amount)
+    instrument = block.instruments(TRADE_EXECUTED)
+    price, lots, taker_fee, maker_fee = (block.of(TRADE_EXECUTED, word) for word in range(3, 7))
+    quote, value = facts.quote_asset[instrument], price * lots * facts.quote_units[instrument]
     yield from _sums("traded", quote, value)
-    yield from _sums("fees", quote, events[:, 5] + events[:, 6])
+    yield from _sums("fees", quote, taker_fee + maker_fee)
 
 
 def _sums(name: str, assets: Ints, amounts: Ints) -> Iterator[tuple[str, int, int]]:

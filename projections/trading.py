@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from domain.events import TRADE_EXECUTED
-from projections.columns import Columns, Ints, starts
+from projections.columns import Columns, Ints, stable_order, starts
 from projections.facts import Facts
 from projections.layouts import VWAP_UNIT, Bar
 
@@ -52,9 +52,9 @@ class Traded(NamedTuple):
 
 def each_trade(block: Columns, before_ns: int, facts: Facts) -> Ints:
     """int64[n, 10]: each trade as if it were a bar; by instrument, then in order. before_ns: time of the block before."""
-    at = np.flatnonzero(block.kind == TRADE_EXECUTED)
-    at = at[np.argsort(block.instrument[at], kind="stable")]
-    instrument, price, lots = block.instrument[at], block.events[at, 3], block.events[at, 4]
+    by_instrument = stable_order(block.instruments(TRADE_EXECUTED))
+    at, instrument = block.at(TRADE_EXECUTED)[by_instrument], block.instruments(TRADE_EXECUTED)[by_instrument]
+    price, lots = block.of(TRADE_EXECUTED, 3)[by_instrument], block.of(TRADE_EXECUTED, 4)[by_instrument]
     time_ns = block.times_ns(before_ns)[block.command[at]]
     value = price * lots * facts.quote_units[instrument]
     count = np.ones(len(at), np.int64)

@@ -8,7 +8,7 @@ runner reads blocks and calls advance(): in process (projections/runner.py), or 
 from __future__ import annotations
 
 import threading
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from projections.columns import Columns
 
@@ -16,7 +16,14 @@ Rows: TypeAlias = dict[str, bytes]
 
 
 class Fold(Protocol):
-    """A pure fold over the blocks of one partition: the same blocks give the same rows, on every machine."""
+    """A pure fold over the blocks of one partition: the same blocks give the same rows, on every machine.
+
+    One with a true `takes_runs` may be given several blocks at once (projections/runs.py).
+    """
+
+    @property
+    def version(self) -> int:
+        """Rises when state() says something else, or other rows come of the same blocks: a state of another is not begun from."""
 
     def fold(self, block: Columns) -> Rows:
         """Take the next block in; the rows that changed, whole (an empty value: gone)."""
@@ -26,6 +33,14 @@ class Fold(Protocol):
 
     def restore(self, state: bytes) -> None:
         """Become the fold that said *state*."""
+
+
+@runtime_checkable
+class Whole(Fold, Protocol):
+    """A fold whose state has all that it shows, so that an empty view can begin with it."""
+
+    def rows(self, partition: int) -> Rows:
+        """Every row there is, as of the block that the fold is as of."""
 
 
 class View(Protocol):
@@ -40,6 +55,10 @@ class View(Protocol):
 
 class RemoteView(View, Protocol):
     """A view outside this process, whose readers are told why it stands still."""
+
+    @property
+    def rows_at_once(self) -> int:
+        """When as many rows wait they are written, be there more blocks to take in or not."""
 
     def say(self, partition: int, why: str) -> None:
         """Leave word why the view stands still; the next write takes it away. Raises ViewAway."""
@@ -77,57 +96,86 @@ class Displaced(Exception):
 class Projection:
     """One fold of one partition, and the view it keeps.
 
-    seq  the block *fold* is as of: 0 for a new one, else that of the state it was restored from
+    seq    the block *fold* is as of: 0 for a new one, else that of the state it was restored from
+    waits  rows that take() has and write() has not yet
 
     A fold that begins before the position of its view (a restart) takes the blocks in and writes nothing until it is beyond.
     """
 
     def __init__(self, partition: int, fold: Fold, view: View, seq: int = 0) -> None:
         self.partition, self.fold, self.view, self.seq = partition, fold, view, seq
+        self.waits: Rows = {}
+        self._written = seq
         self._failed_at = 0
-        self._unwritten: Rows | None = None
+        self._is_whole = False  # what waits is all there is, and may not come on top of anything
+
+    @classmethod
+    def of_empty(cls, partition: int, fold: Whole, view: View, seq: int) -> Projection:
+        """*view* is empty: all that *fold* shows as of block *seq* is what it gets first."""
+        projection = cls(partition, fold, view, seq)
+        projection.waits, projection._written = fold.rows(partition), 0
+        return projection
 
     def advance(self, block: Columns) -> bool:
-        """Take *block* in; False when it was taken in before. Raises Gap, Stopped, what the view raises.
+        """Take *block* in and write it; False when it was taken in before. Raises what take() and write() raise."""
+        taken = self.take(block)
+        self.write()
+        return taken
 
-        After ViewAway and Displaced the rows are kept: the same block, given again, is written and not folded a second time.
-        """
+    def take(self, block: Columns) -> bool:
+        """Fold *block*, its rows wait to be written; False when it was taken in before. Raises Gap, Stopped, what the fold raises."""
         assert block.partition == self.partition, f"block of partition {block.partition} for a projection of {self.partition}"
-        if self._failed_at and self._unwritten is None:
+        self._refuse_to_go_on_half_way()
+        if block.seq <= self.seq:
+            return False
+        if block.first_seq != self.seq + 1:
+            raise Gap(self.partition, self.seq + 1, block.first_seq)
+        self._failed_at = block.seq
+        rows = self.fold.fold(block)
+        self.seq, self._failed_at = block.seq, 0
+        if self.waits:
+            self.waits.update(rows)  # rows are whole: of several blocks the last says it
+        else:
+            self.waits = rows
+        return True
+
+    def write(self) -> None:
+        """Write what waits, of however many blocks, as of the last of them. Raises ViewAway, Displaced, what else the view raises.
+
+        After ViewAway and Displaced the rows still wait: call again, before or after more blocks.
+        """
+        if self.seq == self._written:
+            return
+        at = self.view.position(self.partition)
+        if at < self._written or (self._is_whole and 0 < at < self.seq):
+            raise Displaced(self.partition, self._written or self.seq, at)
+        if at < self.seq:
+            try:
+                self.view.write(self.waits, self.partition, self.seq)
+            except (ViewAway, Displaced):
+                raise
+            except BaseException:
+                self._failed_at = self.seq
+                raise
+        self._written, self.waits, self._is_whole = self.seq, {}, False
+
+    def _refuse_to_go_on_half_way(self) -> None:
+        if self._failed_at:
             raise Stopped(
                 f"partition {self.partition}: stopped at block {self._failed_at}; make a new projection and read the record again"
             )
-        if block.seq <= self.seq:
-            return False
-        if block.seq != self.seq + 1:
-            raise Gap(self.partition, self.seq + 1, block.seq)
-        self._failed_at = block.seq
-        if self._unwritten is None:
-            self._unwritten = self.fold.fold(block)
-        try:
-            self._write(self._unwritten, block.seq)
-        except (ViewAway, Displaced):
-            raise
-        except BaseException:
-            self._unwritten = None
-            raise
-        self.seq, self._failed_at, self._unwritten = block.seq, 0, None
-        return True
-
-    def _write(self, rows: Rows, seq: int) -> None:
-        at = self.view.position(self.partition)
-        if at < self.seq:
-            raise Displaced(self.partition, self.seq, at)
-        if at < seq:
-            self.view.write(rows, self.partition, seq)
 
 
 class MemoryView:
-    """A view in this process, to be read from any thread. Bound: one entry per row of its fold."""
+    """A view in this process, to be read from any thread. Bound: one entry per row of its fold.
+
+    One thread writes. Who reads takes no lock, but looks whether a write began meanwhile, and waits for that one if so.
+    """
 
     def __init__(self) -> None:
         self.rows: Rows = {}
         self._groups: dict[str, dict[str, None]] = {}  # what a key begins with -> the keys, in the order in which they came
+        self._begun: dict[int, int] = {}  # the block that is, or was last, being written
         self._positions: dict[int, int] = {}
         self._lock = threading.Lock()
 
@@ -138,6 +186,7 @@ class MemoryView:
     def write(self, rows: Rows, partition: int, seq: int) -> None:
         """See View."""
         with self._lock:
+            self._begun[partition] = seq
             for key in [key for key in rows if key not in self.rows]:
                 self._groups.setdefault(group_of(key), {})[key] = None
             self.rows.update(rows)
@@ -151,11 +200,18 @@ class MemoryView:
 
     def read(self, key: str, partition: int) -> tuple[bytes, int]:
         """A row (empty: there is none) and the block it is as of."""
+        seq, row = self.position(partition), self.rows.get(key, b"")
+        if self._begun.get(partition, 0) == seq:
+            return row, seq
         with self._lock:
             return self.rows.get(key, b""), self.position(partition)
 
     def group(self, group: str, partition: int) -> tuple[Rows, int]:
         """The rows whose keys are *group*, a colon and one part more; and the block they are as of."""
+        seq = self.position(partition)
+        rows = {key: self.rows.get(key, b"") for key in tuple(self._groups.get(group, ()))}
+        if self._begun.get(partition, 0) == seq:
+            return rows, seq
         with self._lock:
             return {key: self.rows[key] for key in self._groups.get(group, ())}, self.position(partition)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from domain.partition import Partition
-from eventstore.blocks import Block
-from eventstore.ports import BlockLog, Damaged
+from eventstore.blocks import Block, after, genesis
+from eventstore.ports import CONSUMER_PARTITION, BlockLog, Damaged
 
 Progress: TypeAlias = Callable[[int, int], None]  # blocks done, blocks in all
 
@@ -27,7 +27,7 @@ class Verified:
     """What reading a partition's record from end to end showed.
 
     blocks, events  good ones, all of them when ok
-    state_hash      of the state after them
+    state_hash      of the state after them; of the registry, which has none, the hash of the last
     """
 
     ok: bool
@@ -63,6 +63,8 @@ def verify(log: BlockLog, partition: int, progress: Progress | None = None) -> V
 
     Raises StoreFailed, NewerSchema: then nothing is known.
     """
+    if partition == CONSUMER_PARTITION:
+        return _verify_consumer(log, progress)
     state = Partition(partition)
     done, bad = 0, None
     try:
@@ -75,6 +77,20 @@ def verify(log: BlockLog, partition: int, progress: Progress | None = None) -> V
     except Damaged as damaged:
         bad = Bad(damaged.partition, damaged.seq, damaged.what)
     return Verified(bad is None, done, state.events, state.state_hash(), bad)
+
+
+def _verify_consumer(log: BlockLog, progress: Progress | None) -> Verified:
+    """What the registry recorded holds no market: the chain, and that its events can be read."""
+    from eventstore import consumers
+
+    last, bad = genesis(CONSUMER_PARTITION), None
+    try:
+        for block in blocks(log, CONSUMER_PARTITION, progress=progress):
+            consumers.check(block)
+            last = after(block)
+    except Damaged as damaged:
+        bad = Bad(damaged.partition, damaged.seq, damaged.what)
+    return Verified(bad is None, last.seq, last.next_event, last.hash, bad)
 
 
 def _apply(state: Partition, block: Block) -> str:

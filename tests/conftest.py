@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import HealthCheck, settings
 import domain.partition
 
 pytest_plugins = ["tests.servers.fixtures"]  # real servers, started when a test asks for one
+
+# A shell that starts us in the background has us ignore it, and what we start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("OUTCRY_DATA") or REPOSITORY.parent / "shared" / "data")

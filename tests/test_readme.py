@@ -5,24 +5,41 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from adapters.stack.stack import Stack
+from tests.cli.venue import PATIENCE_S, Venue, eventually
 from tests.conftest import DATA, REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text()
-COMMANDS = re.findall(r"^\$ (.+)$", "\n".join(re.findall(r"^```console\n(.*?)^```", README, re.DOTALL | re.MULTILINE)), re.MULTILINE)
+
+
+def commands_of(text: str) -> list[str]:
+    """What is typed in it."""
+    return re.findall(r"^\$ (.+)$", "\n".join(re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)), re.MULTILINE)
+
+
+TOUR, *OTHERS = README.split("\n## ")[1:]
+COMMANDS = commands_of(README)
 MAKE = [command for command in COMMANDS if command.startswith("make ")]
 
 
 def run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A line of the README, as a shell runs it."""
     return subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=280)
+
+
+def type_all(lines: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """One after the other, in one shell: each works."""
+    ran = run("set -ex\n" + "\n".join(lines), folder, environment)
+    assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
 
 
 STACK = [command for command in COMMANDS if "stack" in command.split() or command.startswith("outcry top")]
@@ -44,11 +61,27 @@ def test_every_line_of_a_reader_works_in_the_order_in_which_he_reads_them(tmp_pa
     if itch.exists():
         shutil.copy(itch, tmp_path)
     others = (*MAKE, *STACK, *DRILLS)
-    lines = [line for line in COMMANDS if line not in others and not line.startswith("export ") and (itch.exists() or "aapl" not in line)]
+    lines = [line for line in commands_of("\n## ".join(OTHERS)) if line not in others and (itch.exists() or "aapl" not in line)]
     assert len(lines) > 10
-    for line in lines:
-        ran = run(line, tmp_path, environment_of(tmp_path))
-        assert ran.returncode == 0, f"$ {line}\n{ran.stdout}{ran.stderr}"
+    type_all(lines, tmp_path, environment_of(tmp_path))
+
+
+def test_every_line_of_the_tour_works_at_the_venue_that_make_run_opens(tmp_path: Path) -> None:
+    """Where its ports are is another matter here: others may have those of the README. The robot gets ctrl-C once it has traded."""
+    venue = Venue(tmp_path / "venue")
+    lines = [line for line in commands_of(TOUR.replace("http://127.0.0.1:8080", venue.rest)) if line not in MAKE]
+    exports, (robot,) = ([line for line in lines if line.startswith(word)] for word in ("export ", "outcry bot "))
+    environment = environment_of(tmp_path)
+    try:
+        eventually(lambda: '"bids":[{' in httpx.get(f"{venue.rest}/v1/instruments/ACME/book", timeout=PATIENCE_S).text, lambda: venue.said)
+        type_all(lines[: lines.index(robot)], tmp_path, environment)
+        trading = subprocess.Popen(["bash", "-c", "\n".join([*exports, f"exec {robot}"])], cwd=tmp_path, env=environment)
+        eventually(lambda: len(httpx.get(f"{venue.rest}/v1/instruments/ACME/trades", timeout=PATIENCE_S).json()["trades"]) > 1)
+        trading.send_signal(signal.SIGINT)
+        assert trading.wait(PATIENCE_S) == 0
+        type_all([*exports, *lines[lines.index(robot) + 1 :]], tmp_path, environment)
+    finally:
+        venue.close()
 
 
 def test_every_line_about_real_servers_works_in_its_order(full_stack: Stack, tmp_path: Path) -> None:
@@ -73,18 +106,16 @@ def test_every_line_about_real_servers_works_in_its_order(full_stack: Stack, tmp
 
 @pytest.mark.parametrize("command", MAKE)
 def test_every_make_command_is_one_that_the_makefile_has(command: str) -> None:
-    """`make test` is what runs this; the others would run for minutes: their recipes are shown instead, and `outcry demo` is run below."""
+    """`make test` is what runs this; the others would run for minutes: their recipes are shown instead."""
     shown = run(f"{command} --dry-run --always-make", REPOSITORY, dict(os.environ))
     assert shown.returncode == 0, shown.stderr
 
 
-def test_make_run_runs_the_demo_and_the_demo_runs(tmp_path: Path) -> None:
-    shown = run("make run --dry-run --no-print-directory", REPOSITORY, dict(os.environ))
-    assert shown.stdout.splitlines()[-1].endswith("outcry demo")
-    script = Path(sys.executable).parent / "outcry"
-    ran = run(f"{script} demo --commands 20000", tmp_path, os.environ | {"TMPDIR": str(tmp_path)})
-    assert ran.returncode == 0, ran.stderr
-    assert "All three are one state" in ran.stdout
+@pytest.mark.parametrize(("command", "runs"), [("make run", "outcry demo --store 'venue'"), ("make run ONCE=1", "outcry demo --once")])
+def test_make_run_is_the_demonstration_that_tests_cli_tries(command: str, runs: str) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OUTCRY_STORE"}
+    shown = run(f"{command} --dry-run --no-print-directory", REPOSITORY, environment)
+    assert shown.stdout.splitlines()[-1].endswith(runs)
 
 
 def test_ci_runs_make_test_and_nothing_else() -> None:
@@ -95,3 +126,10 @@ def test_every_file_that_the_readme_links_is_there() -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", README)
     assert links
     assert [link for link in links if not (REPOSITORY / link).exists()] == []
+
+
+def test_what_a_venue_runs_on_is_part_of_what_is_locked() -> None:
+    """Same versions, same hashes, so that whoever installs the rest later installs nothing anew."""
+    runs, everything = ((REPOSITORY / f"requirements{which}.lock").read_text() for which in ("-run", ""))
+    of_each = re.compile(r"^(?=\S)", re.MULTILINE)
+    assert set(of_each.split(runs)) < set(of_each.split(everything))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import REPOSITORY, kernel
 
-PRODUCT = ("domain", "eventstore", "commands", "projections", "replay", "adapters", "benchmarks")
+PRODUCT = ("domain", "eventstore", "commands", "projections", "replay", "adapters", "outcry", "benchmarks")
 FOLDERS = {*PRODUCT, "tests", "docs", "deploy", ".ci"}
 DOMAIN_IMPORTS = {"__future__", "collections.abc", "domain", "hashlib", "librt", "mypy_extensions", "typing"}
 FUNCTION_LINES = 70

@@ -8,7 +8,31 @@ from typing import NoReturn
 
 import click
 
-from adapters.cli import bench, demo, drill, feed, keep, postgres, record, replay, serve, stack, top, trade, venue
+from adapters.cli import (
+    alerts,
+    analysis,
+    archive,
+    bench,
+    bot,
+    demo,
+    drill,
+    feed,
+    gateway,
+    history,
+    keep,
+    postgres,
+    query,
+    read,
+    record,
+    replay,
+    search,
+    serve,
+    stack,
+    top,
+    trade,
+    venue,
+    watch,
+)
 from adapters.cli.output import BUG, USAGE, WORLD, write_error
 
 
@@ -28,7 +52,31 @@ def outcry() -> None:
     """An exchange core that forgets nothing: commands become events, events are the record, every view is rebuilt from it."""
 
 
-for family in (demo, feed, trade, venue, record, replay, serve, keep, stack, postgres, top, drill, bench):
+for family in (
+    demo,
+    feed,
+    trade,
+    venue,
+    record,
+    read,
+    replay,
+    serve,
+    gateway,
+    keep,
+    alerts,
+    analysis,
+    archive,
+    query,
+    history,
+    search,
+    stack,
+    postgres,
+    watch,
+    bot,
+    top,
+    drill,
+    bench,
+):
     for command in family.COMMANDS:
         outcry.add_command(command)
 
@@ -62,10 +110,11 @@ def run(arguments: list[str]) -> int:
 def _failed(wrong: Exception, *, as_json: bool) -> int:
     """Tell the world's failures, which have a name and say what to do next, from our mistakes, which need a traceback."""
     from adapters.wiring import BAD_INPUT, WORLD_FAILED
+    from outcry.client import ApiError, OutcryError, Unavailable
 
-    if isinstance(wrong, BAD_INPUT):
+    if isinstance(wrong, BAD_INPUT) or (isinstance(wrong, ApiError) and not isinstance(wrong, Unavailable)):
         return write_error(str(wrong), USAGE, as_json=as_json)
-    if isinstance(wrong, WORLD_FAILED):
+    if isinstance(wrong, (*WORLD_FAILED, OutcryError)):
         return write_error(str(wrong), WORLD, as_json=as_json)
     traceback.print_exc()
     return write_error(f"our mistake: {type(wrong).__name__}: {wrong}", BUG, as_json=as_json)

@@ -31,7 +31,8 @@ def drill(name: str, *, short: bool, seed: int, controls: bool, folder: Path | N
 
     Each drill starts real servers of its own, two workers and a load that writes down what it means to send and what it was told. Then an
     oracle, which knows nothing of the engine, compares that with what lies in Postgres and in Kafka: what was acknowledged is there, once,
-    as it was said; one chain without fork; the topic a copy; all money accounted for.
+    as it was said; one chain without fork; the topic a copy; all money accounted for. Where views are kept, a reader looks at them all the
+    time: what he saw must be what the events make at the very block that he was told.
     """
     from adapters.drill.drills import BY_NAME, DRILLS
     from adapters.drill.run import LONG, SHORT, run

@@ -58,13 +58,33 @@ def record(command: Command) -> Command:
     @click.option("--partition", type=click.IntRange(1, 511), help="Trading partition.")
     @functools.wraps(command)
     def with_settings(*args: Any, store: Path | None, **rest: Any) -> object:
-        given = {name: rest.pop(name) for name in ("profile", "stack", "partition")}
+        given = {name: rest.pop(name, None) for name in ("profile", "stack", "partition", "archive")}
         return command(*args, settings=settings_of(store, **given), **rest)
 
     return with_settings
 
 
+archive = click.option(
+    "--archive", metavar="URL", help="The archive: a folder, or s3://BUCKET/PREFIX; else OUTCRY_ARCHIVE and the settings."
+)
+source = click.option(
+    "--source", type=click.Choice(["record", "archive"]), default="record", show_default=True, help="archive: read that, and no record."
+)
 account = click.option("--account", metavar="NAME", required=True, help="Whose it is: a name of this store, or a number.")
+
+
+def door(command: Command) -> Command:
+    """Adds --key and --at: through which door, and as whom."""
+
+    @click.option(
+        "--key", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Ask through a door, with the key in this file."
+    )
+    @click.option("--at", metavar="URL", help="The door, http://HOST:PORT; else as the file of the key says, or who serves the store.")
+    @functools.wraps(command)
+    def with_door(*args: Any, **rest: Any) -> object:
+        return command(*args, **rest)
+
+    return with_door
 
 
 def state(settings: Settings, symbol: str = "") -> tuple[Partition, Directory]:

@@ -26,16 +26,17 @@ if TYPE_CHECKING:
 @click.option(
     "--reexecute", is_flag=True, help="Run the recorded commands again and compare every event; exit code 1 at the first that differs."
 )
+@options.source
 @options.record
 @answers
-def replay(settings: Settings, *, reexecute: bool, **asked: Any) -> Answer:
+def replay(settings: Settings, *, reexecute: bool, source: str, **asked: Any) -> Answer:
     """The state as of any moment of the record.
 
     Without options at its end. Or, with --reexecute, the proof that its commands lead to it again.
     """
     from adapters.wiring import reading
 
-    with reading(settings) as opened:
+    with reading(settings, source=source) as opened:
         if reexecute:
             if any(value is not None for value in asked.values()):
                 raise click.UsageError("--reexecute runs the whole record and takes none of the other options")

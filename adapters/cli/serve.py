@@ -23,15 +23,18 @@ def serve(settings: Settings, *, i_know_this_loses_data: bool | None) -> Answer:
     Then it drains, commits, hands its partitions over and keeps a snapshot. Logs go to stderr, a JSON object a line; metrics, liveness
     and readiness are at the port that the first line names.
 
-    Embedded it is one process with one partition in a SQLite file. In a stack it is a worker: it follows every partition in Postgres, owns
-    those that the consumer group in Kafka gives it, and relays their blocks.
+    Embedded it is one process with one partition in a SQLite file, and opens doors beside it: REST and WebSockets. In a stack it is a
+    worker: it follows every partition in Postgres, owns those that the consumer group in Kafka gives it, and relays their blocks.
     """
     from dataclasses import replace
+    from functools import partial
 
-    from adapters import serving
+    from adapters import serving, wiring
+    from adapters.doors.embedded import doors
 
     served = settings if i_know_this_loses_data is None else replace(settings, i_know_this_loses_data=i_know_this_loses_data)
-    return Answer({"worker": serving.serve(served), "profile": served.profile, "stopped": True}, shown=[])
+    opened = partial(wiring.serving, beside=partial(doors, served))
+    return Answer({"worker": serving.serve(served, opened), "profile": served.profile, "stopped": True}, shown=[])
 
 
 COMMANDS = (serve,)

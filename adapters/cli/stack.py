@@ -23,25 +23,25 @@ folder = click.option(
 )
 
 
-OF_VIEWS = ("redis", "opensearch")
+ADDITIONS = ("redis", "opensearch", "nginx")
 
 
 class Additions(click.ParamType):
-    """Servers for views: names after commas, `all`, `none`."""
+    """Servers that are there when asked for: names after commas, `all`, `none`."""
 
     name = "servers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, bool]:
         """Each of them, and whether it is wanted."""
-        names = {"all": OF_VIEWS, "none": ()}.get(value, tuple(value.split(",")))
-        for wrong in set(names) - set(OF_VIEWS):
-            self.fail(f"no server {wrong!r}; there are {', '.join(OF_VIEWS)}, all, none", param, ctx)
-        return {name: name in names for name in OF_VIEWS}
+        names = {"all": ADDITIONS, "none": ()}.get(value, tuple(value.split(",")))
+        for wrong in set(names) - set(ADDITIONS):
+            self.fail(f"no server {wrong!r}; there are {', '.join(ADDITIONS)}, all, none", param, ctx)
+        return {name: name in names for name in ADDITIONS}
 
 
 @click.group()
 def stack() -> None:
-    """Real servers on this machine: PostgreSQL, Kafka; for views Redis, OpenSearch.
+    """Real servers on this machine: PostgreSQL, Kafka; for views Redis, OpenSearch; nginx before gateways.
 
     They listen on 127.0.0.1 only, keep all they have in one folder, and go on after this command and this terminal.
     """
@@ -49,17 +49,18 @@ def stack() -> None:
 
 @stack.command()
 @click.option("--kafka-nodes", type=click.IntRange(1, 9), help="1; or 3, of which one may die.  [default: 1]")
-@click.option("--standby", is_flag=True, help="A second PostgreSQL that streams from the first.")
-@click.option(
-    "--synchronous/--asynchronous", default=None, help="Whether a commit waits until the standby has it.  [default: asynchronous]"
-)
+@click.option("--standby", is_flag=True, help="A second PostgreSQL that streams from the first: as --standbys 1.")
+@click.option("--standbys", type=click.IntRange(1, 9), help="So many that stream from it, for whoever reads history.  [default: none]")
+@click.option("--synchronous/--asynchronous", default=None, help="Whether a commit waits until a standby has it.  [default: asynchronous]")
 @click.option("--partitions", type=click.IntRange(1, 64), help="Trading partitions.  [default: 1]")
 @click.option(
     "--with",
     "additions",
     type=Additions(),
-    help="What else, for views: redis (from 10 MB of memory), opensearch (1.3 GB), both after a comma or as all; none.  [default: redis]",
+    help="What else, with commas between, or all, or none: for views redis (from 10 MB of memory) and opensearch (1.3 GB), nginx for TLS "
+    "before gateways.  [default: redis]",
 )
+@click.option("--gateways", type=click.IntRange(1, 16), help="Ports for so many `outcry gateway`.  [default: 2 with nginx, else none]")
 @folder
 @answers
 def up(folder: Path, *, standby: bool, additions: dict[str, bool] | None, **asked: Any) -> Answer:
@@ -83,6 +84,8 @@ def up(folder: Path, *, standby: bool, additions: dict[str, bool] | None, **aske
         "export OUTCRY_PROFILE=stack",
         "outcry serve             # a worker, here; another terminal for what follows",
         "outcry order buy ACME 100 @ 12.50",
+        *([f"outcry gateway           # {made.shape.gateways} of them, each in a terminal"] if made.shape.gateways else []),
+        *([f"curl --cacert {made.nginx.authority} {made.nginx.address}/ready"] if made.shape.nginx else []),
         "outcry stack status      # and logs, down",
     ]
     return Answer(answer.fields, [*(answer.shown or []), "Next:", *(f"  {line}" for line in lines)], ok=answer.ok)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import groupby, zip_longest
 from typing import Any
 
@@ -21,6 +22,7 @@ from replay.explain import Explained
 from replay.travel import NotInRecord
 
 RULE_BY_NAME = {rule.name: rule for rule in RULES}
+Level = dict[str, Any]
 SAID = {"OrderAccepted": "accepted", "OrderRested": "resting", "OrderCancelled": "cancelled"}
 
 
@@ -31,16 +33,21 @@ def as_of(partition: Partition) -> dict[str, int]:
 
 def levels(partition: Partition, listed: Instrument, depth: int) -> Answer:
     """The book by price levels, best first, at most *depth* a side."""
-    sides = [[_level(listed, level) for level in _by_price(orders)][:depth] for orders in queries.book(partition, listed.instrument)]
-    fields = {"symbol": listed.symbol, "state": INSTRUMENT_STATES[listed.state], **as_of(partition), "buys": sides[0], "sells": sides[1]}
+    buys, sells = ([_level(listed, level) for level in _by_price(orders)][:depth] for orders in queries.book(partition, listed.instrument))
+    return book(listed.symbol, INSTRUMENT_STATES[listed.state], as_of(partition), buys, sells)
+
+
+def book(symbol: str, state: str, at: Mapping[str, object], buys: list[Level], sells: list[Level]) -> Answer:
+    """Price levels (price, quantity, orders), best first, and as of what they are."""
     rows = [
-        (*_cells(buy, "orders", "quantity", "price"), *_cells(sell, "price", "quantity", "orders")) for buy, sell in zip_longest(*sides)
+        (*_cells(buy, "orders", "quantity", "price"), *_cells(sell, "price", "quantity", "orders"))
+        for buy, sell in zip_longest(buys, sells)
     ]
-    table = Table(("orders", "bid size", "bid", "ask", "ask size", "orders "), rows, f"{listed.symbol}, {INSTRUMENT_STATES[listed.state]}")
-    return Answer(fields, [table])
+    table = Table(("orders", "bid size", "bid", "ask", "ask size", "orders "), rows, f"{symbol}, {state}")
+    return Answer({"symbol": symbol, "state": state, **at, "buys": buys, "sells": sells}, [table])
 
 
-def _cells(level: dict[str, Any] | None, *names: str) -> tuple[object, ...]:
+def _cells(level: Level | None, *names: str) -> tuple[object, ...]:
     return tuple(level[name] if level else "" for name in names)
 
 
@@ -48,7 +55,7 @@ def _by_price(orders: list[Resting]) -> list[list[Resting]]:
     return [list(level) for _, level in groupby(orders, key=lambda resting: resting.price_ticks)]
 
 
-def _level(listed: Instrument, level: list[Resting]) -> dict[str, Any]:
+def _level(listed: Instrument, level: list[Resting]) -> Level:
     return {
         "price": from_ticks(level[0].price_ticks, listed.tick_size_e9),
         "quantity": from_lots(sum(resting.quantity_lots for resting in level), listed.lot_size_e9),
@@ -85,11 +92,13 @@ def balances(partition: Partition, directory: Directory, account: int) -> Answer
     for asset, (available, held) in sorted(queries.balances(partition, account).items()):
         name, shown = directory.money(asset, available)
         rows.append((name, shown, directory.money(asset, held)[1]))
-    name = directory.names.account_name(account)
+    return holdings(directory.names.account_name(account), account, as_of(partition), rows)
+
+
+def holdings(name: str, number: int, at: Mapping[str, object], rows: list[tuple[str, Decimal, Decimal]]) -> Answer:
+    """What an account has of each asset, available and held, and as of what."""
     assets = [{"asset": asset, "available": available, "held": held} for asset, available, held in rows]
-    return Answer(
-        {"account": name, "number": account, **as_of(partition), "balances": assets}, [Table(("asset", "available", "held"), rows, name)]
-    )
+    return Answer({"account": name, "number": number, **at, "balances": assets}, [Table(("asset", "available", "held"), rows, name)])
 
 
 def outcome(
@@ -124,8 +133,7 @@ def _sentence(directory: Directory, listed: Instrument | None, event: Event) -> 
     """One event in words."""
     field = event.fields
     if event.kind == "CommandRefused":
-        rule = RULE_BY_NAME[str(field["rule"])]
-        return f"refused: {rule.name} ({rule.limit}: {field['limit']}; {rule.observed}: {field['observed']})"
+        return refused(field)
     if listed is None or "quantity_lots" not in field or "price_ticks" not in field:
         return f"{event.kind} " + ", ".join(f"{name} {value}" for name, value in field.items())
     price = from_ticks(int(field["price_ticks"]), listed.tick_size_e9)
@@ -137,6 +145,12 @@ def _sentence(directory: Directory, listed: Instrument | None, event: Event) -> 
         return f"traded {at} with {maker} (order {field['maker_order']}), fee {fee} {money}"
     said = f"removed ({field['reason']})" if event.kind == "OrderRemoved" else SAID.get(event.kind, event.kind)
     return f"{said}: order {field['order']}, {at}" if "order" in field else f"{said}: {at}"
+
+
+def refused(refusal: Mapping[str, object]) -> str:
+    """A refusal in words, from rule, limit and observed."""
+    rule = RULE_BY_NAME[str(refusal["rule"])]
+    return f"refused: {rule.name} ({rule.limit}: {refusal['limit']}; {rule.observed}: {refusal['observed']})"
 
 
 def top_of_book(partition: Partition, directory: Directory) -> list[dict[str, Any]]:

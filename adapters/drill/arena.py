@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import psycopg
 from confluent_kafka import KafkaException
@@ -20,10 +20,12 @@ from psycopg.conninfo import make_conninfo
 
 from adapters.drill import intents, market, witness
 from adapters.drill.ground import PARTITION, Ground
+from adapters.drill.keeping import Keeping
 from adapters.drill.load import Load
 from adapters.drill.oracle import Oracle, Verdict
+from adapters.drill.pace import Heard, Pace
 from adapters.drill.proxy import Proxy
-from adapters.drill.record import published, recorded
+from adapters.drill.record import Found, published, recorded
 from adapters.drill.workers import Worker
 from adapters.stack.errors import StackFailed
 from adapters.stack.loopback import HOST
@@ -33,9 +35,22 @@ from eventstore.errors import BadTopic, Disagree, StoreFailed
 from eventstore.kafka import BlocksTopic
 from eventstore.migrate import migrate
 
+
+class Trading(Protocol):
+    """The load of a drill."""
+
+    heard: list[Heard]
+
+    def wait_told(self, more: int, timeout_s: float) -> bool:
+        """Wait until *more* outcomes are known than now; False when they are not in time."""
+
+    def finish(self, timeout_s: float) -> None:
+        """Begin nothing new; wait until every outcome is known, at most *timeout_s*."""
+
+
 POLL_S: Final = 0.02
 TOPICS_WITHIN_S: Final = 20.0
-OPENS_WITHIN_S: Final = 30.0
+OPENS_WITHIN_S: Final = 60.0
 
 
 class Arena:
@@ -45,6 +60,11 @@ class Arena:
     environment  of the workers beyond ours
     proxied      the workers reach PostgreSQL through `proxy`
     careless     servers are set to forget: the workers are told that this is meant
+    keepers      how many workers keep views, where the ground has servers for them; views_sabotage: how those are altered
+
+    load      who trades, once it has begun
+    views     those workers, and the reader who watches them
+    findings  what a fault saw that breaks a promise
     """
 
     def __init__(
@@ -58,6 +78,8 @@ class Arena:
         environment: dict[str, str] | None = None,
         proxied: bool = False,
         careless: bool = False,
+        keepers: int = 1,
+        views_sabotage: Sequence[str] = (),
     ) -> None:
         self.ground, self.folder, self.dice = ground, folder, dice
         self.sabotage, self.environment = tuple(sabotage), environment or {}
@@ -65,10 +87,16 @@ class Arena:
         self.workers: list[Worker] = []
         self._rate, self._proxied, self._careless = rate, proxied, careless
         self._open = ExitStack()
+        self._accounts = market.TRADERS
+        self.load: Trading
         self._started = 0
         self._acknowledged_at_end = False
+        self._keepers, self._views_sabotage = keepers, tuple(views_sabotage)
+        self._views: Keeping | None = None
         self.proxy: Proxy | None = None
         self.cluster = ""
+        self.findings: list[str] = []
+        self.paces: dict[str, Pace] = {}
 
     @property
     def record(self) -> str:
@@ -91,6 +119,11 @@ class Arena:
             self.log = intents.IntentLog(self.folder / "intents.jsonl")
             opening.callback(self.log.close)
             opening.callback(self.kill_workers)
+            if self.ground.views:
+                self._views = Keeping(
+                    self.ground.views, self.folder, self._settings(), PARTITION, Random(self.dice.random()), self._views_sabotage
+                )
+                opening.callback(self._views.close)
             self._open = opening.pop_all()
         return self
 
@@ -102,14 +135,40 @@ class Arena:
     # -- workers ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start two workers, open the market, and trade. Raises StackFailed, StoreFailed."""
+        """Start two workers and those of views, open the market, and trade. Raises StackFailed, StoreFailed."""
         self.start_workers(2)
-        self.load = Load(self.bootstrap, self.cluster, PARTITION, self.log, self.dice, self._rate)
-        self.load.start(market.opening(), OPENS_WITHIN_S)
+        if self._views:
+            self._views.start(self._keepers)
+        self._trade()
+        if self._views and not self._views.wait(lambda now: bool(now) and all(now.values()), OPENS_WITHIN_S):
+            raise StackFailed(f"views do not show anything within {OPENS_WITHIN_S:g} s; the logs are in {self.folder}")
+        self.began_s = time.monotonic()
+
+    def _trade(self) -> None:
+        """Begin the load. Raises StoreFailed."""
+        load = self.load = Load(self.bootstrap, self.cluster, PARTITION, self.log, self.dice, self._rate)
+        load.start(market.opening(), OPENS_WITHIN_S)
 
     def start_workers(self, count: int) -> list[Worker]:
         """So many more, serving. Raises StackFailed."""
-        settings = {
+        settings, started = self._settings(), []
+        for _ in range(count):
+            self._started += 1
+            started.append(Worker(f"worker-{self._started}", self.folder, settings, self.sabotage, self.environment))
+        self.workers += started
+        for each in started:
+            each.wait_serving()
+        return started
+
+    @property
+    def views(self) -> Keeping:
+        """The workers of views."""
+        assert self._views is not None, "the ground has servers for views"
+        return self._views
+
+    def _settings(self) -> dict[str, object]:
+        """Of every worker."""
+        return {
             "settings": self.folder / "settings.toml",
             "profile": "stack",
             "stack": self.folder,
@@ -119,14 +178,6 @@ class Arena:
             "i_know_this_loses_data": "true" if self._careless else "false",
             "postgres": make_conninfo(self.record, port=self.proxy.port) if self.proxy else self.record,
         }
-        started = []
-        for _ in range(count):
-            self._started += 1
-            started.append(Worker(f"worker-{self._started}", self.folder, settings, self.sabotage, self.environment))
-        self.workers += started
-        for each in started:
-            each.wait_serving()
-        return started
 
     def owner(self, timeout_s: float = 15.0, *, other_than: Worker | None = None) -> Worker:
         """The worker that took over last, of those that live. Raises StackFailed."""
@@ -169,7 +220,9 @@ class Arena:
             try:
                 each.stop()
             except StackFailed as failed:
-                trouble.append(f"worker: {str(failed).splitlines()[0]}")
+                trouble.append(f"worker: {failed}")
+        if self._views:
+            trouble += self._views.end(recorded_head(self.record)[1], timeout_s)
         verdict = self._judged()
         verdict.trouble += trouble
         return verdict
@@ -186,9 +239,18 @@ class Arena:
             oracle.see_topic(published(self.bootstrap, PARTITION), self.cluster)
         except KafkaException as error:
             oracle.see_state([f"topic: it cannot be read: {error}"])
-        oracle.see_clients(intents.read(self.folder / "intents.jsonl"))
-        oracle.see_state(witness.testify(self.record, blocks, PARTITION, oracle.money, market.TRADERS))
+        self._see_clients(oracle, blocks)
+        oracle.see_state(self.findings)
+        if self._views:
+            oracle.verdict.rows_seen = len(self._views.watcher.seen)
+            oracle.see_state(self._views.watcher.judge(blocks))
+        oracle.verdict.paces = self.paces
+        oracle.see_state(witness.testify(self.record, blocks, PARTITION, oracle.money, self._accounts))
         return oracle.verdict
+
+    def _see_clients(self, oracle: Oracle, _blocks: Sequence[Found]) -> None:
+        """Tell the oracle what clients wrote down."""
+        oracle.see_clients(intents.read(self.log.path))
 
     def _wait_copied(self, timeout_s: float) -> None:
         """Until the topic ends where the record ends; whether it does is for the oracle to say."""

@@ -9,12 +9,12 @@ from typing import Final
 
 import psycopg
 
-from adapters.drill import faults
+from adapters.drill import door_faults, faults, view_faults
 from adapters.drill.arena import Arena
-from adapters.drill.ground import Servers
+from adapters.drill.ground import PARTITION, Servers
 from adapters.stack import install
-from adapters.stack.kafka import Kafka
 from adapters.stack.postgres import MIGRATOR
+from eventstore import topics
 
 Act = Callable[[Arena], None]
 
@@ -25,10 +25,16 @@ def _nothing(_: Arena) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The safeguard that is missing. without: in words; sabotage: of the workers; prepare: of the servers, before workers start."""
+    """The safeguard that is missing.
+
+    without   in words
+    sabotage  of the workers; views: of those that keep views
+    prepare   of the servers, before workers start
+    """
 
     without: str
     sabotage: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     prepare: Act = _nothing
     careless: bool = False
     servers: Servers | None = None
@@ -38,9 +44,11 @@ class Control:
 class Drill:
     """A fault, and what must hold nevertheless.
 
-    sabotage  circumstances that the drill needs, and that no safeguard depends on
+    sabotage  circumstances that the drill needs, and that no safeguard depends on; views: of the workers that keep views
     prepare   of the servers, before workers start
     proxied   workers reach PostgreSQL through a proxy
+    keepers   how many workers keep views
+    load      share of the load, where views that are far behind would not meet the fault
     """
 
     name: str
@@ -50,6 +58,9 @@ class Drill:
     sabotage: tuple[str, ...] = ()
     prepare: Act = _nothing
     proxied: bool = False
+    views: tuple[str, ...] = ()
+    keepers: int = 1
+    load: float = 1.0
 
     @property
     def happens(self) -> str:
@@ -80,21 +91,27 @@ def without_sync(arena: Arena) -> None:
     _restarted(arena, {"LD_PRELOAD": str(install.need(install.EATMYDATA))})
 
 
-def without_flush(arena: Arena) -> None:
-    """Kafka answers before it syncs, as it does unless told otherwise."""
-    node = arena.ground.bus.servers["kafka-1"]
-    assert isinstance(node, Kafka), "a Kafka node"
-    node.settings["log.flush.interval.messages"] = str(2**63 - 1)
-    node.stop()
-    node.start()
-    del node.settings["log.flush.interval.messages"]  # of this run only: the next start is as it should be
-    synced(arena)
-
-
 def synced(arena: Arena) -> None:
     """What was written so far is on the disk: the power is cut on a server that runs for some time, not on one in the making."""
     assert arena.ground.disk is not None, "the ground has a disk"
     arena.ground.disk.sync()
+
+
+def with_a_topic_of_their_own(arena: Arena) -> None:
+    """Workers of views do not find blocks where workers relay them, but where the drill brings them."""
+    prefix = f"{arena.database}-"
+    arena.views.settings["topic_prefix"] = prefix
+    topics.create(arena.bootstrap, topics.wanted(PARTITION, prefix=prefix)[:1])
+
+
+def with_views_named(arena: Arena) -> None:
+    """For workers that would not do without them."""
+    arena.environment["DRILL_VIEWS"] = arena.views.url
+
+
+def with_redis_named(arena: Arena) -> None:
+    """As with_views_named, for the Redis of gateways."""
+    arena.environment["DRILL_VIEWS"] = door_faults.doors_of(arena).doors.redis_url
 
 
 def with_a_clock_of_its_own(arena: Arena) -> None:
@@ -113,6 +130,16 @@ def with_a_clock_of_its_own(arena: Arena) -> None:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         },
     )
+
+
+def with_rash_clients(arena: Arena) -> None:
+    """Clients that do not know what an id is for."""
+    door_faults.doors_of(arena).rash = True
+
+
+def without_draining(arena: Arena) -> None:
+    """A gateway that is to end is killed."""
+    door_faults.doors_of(arena).drains = False
 
 
 def _restarted(arena: Arena, environment: dict[str, str]) -> None:
@@ -138,6 +165,11 @@ NO_SYNCHRONOUS_COMMIT: Final = Control("synchronous_commit off", prepare=without
 ACKNOWLEDGES_FIRST: Final = Control("acknowledges before the commit", ("acknowledges-first",))
 RETRIES_BLINDLY: Final = Control("sends again without looking", ("retries-blindly",))
 FIRES_AND_FORGETS: Final = Control("relays without asking whether it arrived", ("fires-and-forgets",))
+ROWS_APART: Final = Control("rows and position written apart", views=("parts-rows-from-position",))
+WRITES_BLINDLY: Final = Control("neither what was there nor what arrived is looked at", views=("writes-blindly",))
+BELIEVES_THE_TOPIC: Final = Control("believes that the topic brings all", views=("believes-the-topic",))
+NEW_IDS: Final = Control("clients send again under a new id", prepare=with_rash_clients)
+WAITS_FOR_VIEWS: Final = Control("trades when views are written", ("trades-wait-for-views",), prepare=with_views_named)
 
 DRILLS: Final = (
     Drill("owner-killed", faults.owner_is_killed, ACKNOWLEDGES_FIRST),
@@ -170,7 +202,7 @@ DRILLS: Final = (
     Drill(
         "kafka-power-cut",
         faults.power_of_kafka_is_cut,
-        Control("Kafka syncs when the system pleases", prepare=without_flush),
+        Control("relays on without looking what is left", ("never-looks-again",), prepare=synced),
         Servers.KAFKA_ON_OWN_DISK,
         prepare=synced,
     ),
@@ -181,5 +213,54 @@ DRILLS: Final = (
         Servers.STANDBY,
     ),
     Drill("broker-killed", faults.broker_is_killed, FIRES_AND_FORGETS, Servers.THREE_NODES),
+    Drill("views-killed", view_faults.keeper_is_killed, ROWS_APART, Servers.VIEWS, keepers=2),
+    Drill("views-zombie", view_faults.keeper_sleeps, WRITES_BLINDLY, Servers.VIEWS, keepers=2),
+    Drill("views-rebalance", view_faults.keepers_come_and_go, ROWS_APART, Servers.VIEWS),
+    Drill("views-kafka-killed", faults.broker_is_killed, ROWS_APART, Servers.VIEWS),
+    Drill("views-everything-killed", view_faults.everything_is_killed, ROWS_APART, Servers.VIEWS),
+    Drill("redis-killed", view_faults.views_server_is_killed, WRITES_BLINDLY, Servers.VIEWS),
+    Drill("redis-replaced", view_faults.redis_is_replaced, WRITES_BLINDLY, Servers.VIEWS),
+    Drill("redis-full", view_faults.redis_is_full, WRITES_BLINDLY, Servers.VIEWS),
+    Drill("redis-hangs", view_faults.views_server_hangs, WAITS_FOR_VIEWS, Servers.VIEWS),
+    Drill(
+        "opensearch-killed",
+        view_faults.views_server_is_killed,
+        Control("the position is written before the documents", views=("documents-last",)),
+        Servers.AUDIT,
+        load=0.2,
+    ),
+    Drill("opensearch-hangs", view_faults.views_server_hangs, WAITS_FOR_VIEWS, Servers.AUDIT, load=0.2),
+    Drill(
+        "topic-tampered",
+        view_faults.topic_is_tampered_with,
+        BELIEVES_THE_TOPIC,
+        Servers.VIEWS,
+        prepare=with_a_topic_of_their_own,
+        load=0.01,
+    ),
+    Drill(
+        "view-poison",
+        view_faults.view_meets_its_poison,
+        Control("passes over what it cannot take in", views=("passes-over-poison",)),
+        Servers.VIEWS,
+        views=("chokes-on-a-block",),
+    ),
+    Drill("gateways-killed", door_faults.gateways_are_killed, NEW_IDS, Servers.DOORS),
+    Drill("gateway-zombie", door_faults.gateway_sleeps, NEW_IDS, Servers.DOORS),
+    Drill(
+        "gateways-restarted",
+        door_faults.gateways_are_restarted,
+        Control("gateways end at once", prepare=without_draining),
+        Servers.DOORS,
+    ),
+    Drill("doors-owner-killed", door_faults.owner_is_killed, NEW_IDS, Servers.DOORS),
+    Drill("doors-postgres-killed", door_faults.postgres_is_killed, NEW_IDS, Servers.DOORS),
+    Drill("doors-kafka-killed", door_faults.broker_is_killed, NEW_IDS, Servers.DOORS),
+    Drill(
+        "doors-redis-killed",
+        door_faults.redis_is_killed,
+        Control("trades when Redis answers", ("trades-wait-for-views",), prepare=with_redis_named),
+        Servers.DOORS,
+    ),
 )
 BY_NAME: Final = {drill.name: drill for drill in DRILLS}

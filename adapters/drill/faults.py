@@ -129,7 +129,7 @@ def power_is_cut(arena: Arena) -> None:
 
 
 def power_of_kafka_is_cut(arena: Arena) -> None:
-    """The file system of the only Kafka node loses what was not synced, and Kafka syncs rarely; it is started anew on what is left."""
+    """The file system of the only Kafka node loses what was not synced, blocks too; it is started anew on what is left."""
     _cut_power(arena, arena.ground.bus.servers["kafka-1"])
 
 

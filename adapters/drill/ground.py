@@ -31,13 +31,21 @@ class Servers(Enum):
     OWN_DISK = "PostgreSQL on a disk of its own"
     THREE_NODES = "three Kafka nodes"
     KAFKA_ON_OWN_DISK = "Kafka on a disk of its own"
+    VIEWS = "PostgreSQL, one Kafka node and Redis"
+    AUDIT = "PostgreSQL, one Kafka node and OpenSearch"
+    DOORS = "PostgreSQL, one Kafka node, Redis and nginx"
 
 
 class Ground:
-    """Servers that run: *record* with PostgreSQL, *bus* with Kafka; they may be one stack. disk: of whichever has one of its own."""
+    """Servers that run: *record* with PostgreSQL, *bus* with Kafka; they may be one stack.
 
-    def __init__(self, record: Stack, bus: Stack, disk: Disk | None = None) -> None:
-        self.record, self.bus, self.disk = record, bus, disk
+    disk   of whichever has one of its own
+    views  with Redis or OpenSearch, when views are kept
+    doors  with Redis and nginx, and ports for two gateways, when clients come in by doors
+    """
+
+    def __init__(self, record: Stack, bus: Stack, disk: Disk | None = None, views: Stack | None = None, doors: Stack | None = None) -> None:
+        self.record, self.bus, self.disk, self.views, self.doors = record, bus, disk, views, doors
 
     @property
     def postgres(self) -> Postgres:
@@ -46,9 +54,8 @@ class Ground:
 
     def mend(self) -> None:
         """Start whatever does not run. Raises StackFailed."""
-        self.record.up()
-        if self.bus is not self.record:
-            self.bus.up()
+        for stack in dict.fromkeys(each for each in (self.record, self.bus, self.views, self.doors) if each):
+            stack.up()
 
 
 class Grounds:
@@ -93,6 +100,14 @@ class Grounds:
             return Ground(_started(Stack(place, kafka=False, standby=True, synchronous=servers is Servers.STANDBY), began), plain)
         if servers is Servers.THREE_NODES:
             return Ground(plain, _started(Stack(place, postgres=False, kafka_nodes=3, kafka_heap_mb=256), began))
+        if servers is Servers.VIEWS:
+            return Ground(plain, plain, views=_started(Stack(place, postgres=False, kafka=False, redis=True), began))
+        if servers is Servers.AUDIT:
+            stack = Stack(place, postgres=False, kafka=False, opensearch=True, opensearch_heap_mb=512)
+            return Ground(plain, plain, views=_started(stack, began))
+        if servers is Servers.DOORS:
+            stack = Stack(place, postgres=False, kafka=False, redis=True, nginx=True)
+            return Ground(plain, plain, doors=_started(stack, began))
         of_record = servers is Servers.OWN_DISK
         disk = Disk(place.with_suffix(".ext4"), place / ("postgres" if of_record else "kafka-1"), DISK_MB)
         began.callback(disk.close)

@@ -62,9 +62,9 @@ class IntentLog:
     """Appends to *path*; what was written is with the system when `write` returns, and outlives whoever is killed."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("ab", buffering=0)
+        self.path, self._file = path, path.open("ab", buffering=0)
 
-    def write(self, *lines: Line) -> None:
+    def write(self, *lines: msgspec.Struct) -> None:
         """All of *lines*, in one go."""
         self._file.write(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from adapters.drill.intents import Again, Intent, IntentLog, Told
 from adapters.drill.market import TRADERS, Trader, name_of
+from adapters.drill.pace import Heard
 from adapters.kafka_client import CommandsTopic, Outcomes
 from commands import batch
 from commands.codec import SPELLINGS
@@ -54,6 +55,7 @@ class Batch:
     rows: Sequence[bytes]
     sent_s: float
     waits: set[Name] = field(default_factory=set)
+    begun_s: float = field(default_factory=time.monotonic)
 
 
 class Load:
@@ -77,6 +79,7 @@ class Load:
         self._ending = False
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.told = 0
+        self.heard: list[Heard] = []
         self.unknown = 0
         self.failure: BaseException | None = None
 
@@ -184,6 +187,7 @@ class Load:
                 each = self._flight.get(name.session or name.account if name.sequence < 2**40 else 0)
                 if each is not None:
                     each.waits.discard(name)
+                    self.heard.append(Heard(at_ns / 1e9, at_ns / 1e9 - each.begun_s))
         if lines:
             self._log.write(*lines)
             self.told += len({line.name for line in lines})
@@ -192,7 +196,7 @@ class Load:
                 del self._flight[number]
                 if number and not self._ending and self._dice.random() < ONCE_MORE:
                     each.waits = {name_of(row) for row in each.rows}
-                    each.sent_s = 0.0
+                    each.sent_s, each.begun_s = 0.0, time.monotonic()
                     self._flight[number] = each
 
     def _connect(self, now_s: float) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final
 
+import msgspec
+
 from adapters import example
 from commands.codec import to_row
-from commands.messages import CancelOrder, Command, Deposit, ListInstrument, NewOrder, OpenAccount, SetInstrumentState
+from commands.messages import CancelOrder, Command, Deposit, NewOrder, OpenAccount, SetInstrumentState
 from commands.outcomes import Name
-from domain.columns import MAX_NOTIONAL
 
 TRADERS: Final = 12
 BY_COMMAND_ID: Final = frozenset({4, 8, 12})  # traders who have no session and name their commands by id
@@ -32,26 +33,7 @@ def name_of(row: bytes) -> Name:
 
 def opening() -> list[bytes]:
     """Rows that list the instrument, open and fund the accounts and open the market, named by ids of the venue's or the account's own."""
-    commands: list[Command] = [
-        ListInstrument(
-            instrument=example.ACME,
-            symbol="ACME",
-            base_asset=example.SHARES,
-            quote_asset=example.USD,
-            quote_scale=2,
-            tick_size_e9=10_000_000,
-            lot_size_e9=10**9,
-            band_low_ticks=1,
-            band_high_ticks=1_000_000,
-            max_quantity_lots=1_000_000,
-            max_notional=MAX_NOTIONAL,
-            maker_rate=100,
-            taker_rate=200,
-            quote_units=1,
-            base_units=1,
-            sequence=1,
-        )
-    ]
+    commands: list[Command] = [msgspec.structs.replace(example.LISTING, sequence=1)]
     for trader in range(1, TRADERS + 1):
         commands += [
             OpenAccount(account=trader, sequence=2**40),

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from adapters.drill.intents import Intent, Line, Poison, Told
 from adapters.drill.market import name_of
 from adapters.drill.money import Money
+from adapters.drill.pace import Pace
 from adapters.drill.record import Found, Head, genesis
 from commands.outcomes import Name
 from domain.events import COMMAND_REPEATED, RECORD_UNREADABLE
@@ -46,6 +47,8 @@ class Verdict:
     acknowledged     commands whose client was told an outcome; unknown: whose client never was
     recorded         commands in the record, those that were repeated too
     longest_pause_s  longest time in which nobody was told anything new
+    rows_seen        how often a reader looked at a view
+    paces            how the market traded, before and while something broke
     trouble          what is no broken promise, and not as it should be either
     """
 
@@ -54,6 +57,8 @@ class Verdict:
     recorded: int = 0
     blocks: int = 0
     longest_pause_s: float = 0.0
+    rows_seen: int = 0
+    paces: dict[str, Pace] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)

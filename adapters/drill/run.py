@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 
 from adapters.drill.arena import Arena
 from adapters.drill.disk import NoDisk
+from adapters.drill.doors import Doors
 from adapters.drill.drills import Drill
 from adapters.drill.ground import Grounds, Servers
 from adapters.drill.oracle import Verdict
@@ -23,7 +24,7 @@ from eventstore.errors import StoreFailed
 Say = Callable[[str], None]
 SHOWN: Final = 5
 CONTROL_PATIENCE_S: Final = 3.0  # what is broken need not be waited for
-CHANCES: Final = 3  # a fault at a random moment may meet nothing that the missing safeguard would have saved
+CHANCES: Final = 5  # a fault at a random moment may meet nothing that the missing safeguard would have saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Result:
     @property
     def says(self) -> str:
         """The verdict in a few words."""
-        first = next(iter([*self.verdict.findings, *self.verdict.trouble]), "nothing")
+        first = next(iter([*self.verdict.findings, *self.verdict.trouble]), "nothing").splitlines()[0]
         if self.skipped:
             return f"skipped: {self.skipped}"
         if self.control:
@@ -127,25 +128,27 @@ def _held(drill: Drill, grounds: Grounds, dice: Random, effort: Effort, *, contr
     """The verdict, and what kept the drill from going on to its end. Raises NoDisk, NotInstalled."""
     missing = drill.control if control else None
     ground = grounds.of((missing and missing.servers) or drill.servers)
-    arena = Arena(
+    arena = (Doors if ground.doors else Arena)(
         ground,
         grounds.folder / f"{drill.name}{'-control' if control else ''}",
         dice,
-        rate=effort.rate,
+        rate=int(effort.rate * drill.load),
         sabotage=drill.sabotage + (missing.sabotage if missing else ()),
         proxied=drill.proxied,
         careless=bool(missing and missing.careless),
+        keepers=drill.keepers,
+        views_sabotage=drill.views + (missing.views if missing else ()),
     )
     patience_s, failed = (CONTROL_PATIENCE_S if missing else effort.patience_s), ""
     with arena:
         drill.prepare(arena)
         if missing:
             missing.prepare(arena)
+        arena.begin()
         try:
-            arena.begin()
             arena.pause(*effort.before_s)
             drill.fault(arena)
-            arena.load.wait_told(int(effort.rate * effort.after_s), patience_s)
+            arena.load.wait_told(int(effort.rate * drill.load * effort.after_s), patience_s)
         except (StackFailed, StoreFailed) as error:
             failed = str(error)
             with suppress(StackFailed):

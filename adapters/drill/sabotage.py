@@ -1,8 +1,6 @@
 """Workers without a safeguard: what the oracle must catch. For drills only; the product has no such switch.
 
-    python -m adapters.drill.sabotage acknowledges-first      # then as `outcry serve`
-
-Each alteration is put in place before the worker is started, in its own process.
+Each alteration is put in place before the worker serves, in its own process (alter.py).
 """
 
 # ruff: noqa: SLF001 - safeguards are inside
@@ -35,11 +33,11 @@ def acknowledges_first() -> None:
     commit = committer.Committer._commit
 
     def _commit(self: committer.Committer, decided: Decided) -> None:
-        self._on_commit(chain(self.head, decided.content), decided.events, 0.0)
+        self._on_commit(chain(self.head, decided.content), decided.rows, 0.0)
         time.sleep(AHEAD_S)
         commit(self, decided)
 
-    _put(committer.Committer, "_commit", _commit)
+    put(committer.Committer, "_commit", _commit)
 
 
 def believes_it_arrived() -> None:
@@ -50,19 +48,19 @@ def believes_it_arrived() -> None:
     def _settle(_self: PostgresLog, _block: Block, _cause: str) -> None:
         """It will have."""
 
-    _put(PostgresLog, "_settle", _settle)
+    put(PostgresLog, "_settle", _settle)
 
 
 def retries_blindly() -> None:
     """What was not answered soon is sent again, behind whatever is there by then, and nobody looks whether it arrived."""
     from psycopg.types.numeric import Int4, Int8
 
-    from eventstore import postgres
+    from eventstore import postgres, postgres_reads
     from eventstore.blocks import Block, digest
     from eventstore.postgres_server import connect
 
     def once(db: Any, block: Block, done: list[bool]) -> None:
-        head = postgres._head(db, block.partition)
+        head = postgres_reads.head(db, block.partition)
         behind = replace(block, seq=head.seq + 1, epoch=head.epoch, prev_hash=head.hash, first_event=head.next_event)
         part, *numbers = astuple(replace(behind, hash=digest(behind)))[:8]
         values = (Int4(part), *map(Int8, numbers), *astuple(replace(behind, hash=digest(behind)))[8:])
@@ -86,7 +84,7 @@ def retries_blindly() -> None:
             attempt.start()
             attempt.join(PATIENCE_S)
 
-    _put(postgres.PostgresLog, "append", append)
+    put(postgres.PostgresLog, "append", append)
 
 
 def forgets_what_it_saw() -> None:
@@ -107,9 +105,21 @@ def forgets_what_it_saw() -> None:
         if not dedupe.seen(*what[:4]):
             dedupe.remember(*what)
 
-    _put(execute, "seen", lambda *_: False)
-    _put(execute, "remember", remember)
-    _put(apply, "remember", remember)
+    put(execute, "seen", lambda *_: False)
+    put(execute, "remember", remember)
+    put(apply, "remember", remember)
+
+
+def never_looks_again() -> None:
+    """A relay that lost sight of the brokers goes on where it was."""
+    from confluent_kafka import KafkaError
+
+    from eventstore.publisher import Sender
+
+    def _erred(_self: Sender, _error: KafkaError) -> None:
+        """They will have kept what they had."""
+
+    put(Sender, "_erred", _erred)
 
 
 def fires_and_forgets() -> None:
@@ -119,22 +129,27 @@ def fires_and_forgets() -> None:
     from eventstore import agreement
     from eventstore.blocks import Block
     from eventstore.kafka import BlocksTopic, client_config
-    from eventstore.publisher import Publisher
+    from eventstore.publisher import Publisher, Sender
 
     begin, send = Publisher.__init__, Publisher.send
 
+    class Careless(Sender):
+        def __init__(self, bootstrap: str) -> None:
+            self.out_of_sight = False
+            settings = {"acks": 0, "linger.ms": 500, "message.timeout.ms": 700, "message.max.bytes": 2**26}
+            Producer.__init__(self, client_config(bootstrap) | settings)
+
     def careless(self: Publisher, topic: BlocksTopic, after_seq: int, *_: object) -> None:
-        settings = {"acks": 0, "linger.ms": 500, "message.timeout.ms": 700, "message.max.bytes": 2**26}
-        begin(self, topic, after_seq, Producer(client_config(topic.bootstrap) | settings))
+        begin(self, topic, after_seq, Careless(topic.bootstrap))
 
     def sent(self: Publisher, block: Block) -> None:
         send(self, block)
         self.acknowledged = block.seq
 
-    _put(Publisher, "__init__", careless)
-    _put(Publisher, "send", sent)
-    _put(Publisher, "_note", lambda *_: None)
-    _put(agreement, "place", lambda log, _topic, partition: log.head(partition).seq)
+    put(Publisher, "__init__", careless)
+    put(Publisher, "send", sent)
+    put(Publisher, "_note", lambda *_: None)
+    put(agreement, "place", lambda log, _topic, partition: log.head(partition).seq)
 
 
 def trusts_the_clock() -> None:
@@ -148,8 +163,8 @@ def trusts_the_clock() -> None:
     def unminded(head: Head, content: Content) -> Block:
         return chain(replace(head, time_ns=0), content)
 
-    _put(writer, "lay_out", now)
-    _put(committer, "chain", unminded)
+    put(writer, "lay_out", now)
+    put(committer, "chain", unminded)
 
 
 def skips_what_it_cannot_read() -> None:
@@ -168,7 +183,7 @@ def skips_what_it_cannot_read() -> None:
     def readable(*asked: Any) -> list[Any]:
         return [message for message in messages(*asked) if message.error() is not None or is_batch(message)]
 
-    _put(kafka_inbox, "messages", readable)
+    put(kafka_inbox, "messages", readable)
 
 
 def hosts_clock_jumps() -> None:
@@ -178,15 +193,15 @@ def hosts_clock_jumps() -> None:
     def shifted_ns() -> int:
         return time_ns() + int(offset.read_text() or "0") * 10**9
 
-    _put(time, "time_ns", shifted_ns)
-    _put(time, "time", lambda: shifted_ns() / 1e9)
+    put(time, "time_ns", shifted_ns)
+    put(time, "time", lambda: shifted_ns() / 1e9)
 
 
 def alone() -> None:
     """No safeguard less: the worker is in a consumer group of its own, and so is sure that it owns everything."""
     from adapters import worker
 
-    _put(worker, "GROUP", f"outcry-alone-{os.getpid()}")
+    put(worker, "GROUP", f"outcry-alone-{os.getpid()}")
 
 
 ALTERATIONS: Final[dict[str, Callable[[], None]]] = {
@@ -196,6 +211,7 @@ ALTERATIONS: Final[dict[str, Callable[[], None]]] = {
         believes_it_arrived,
         retries_blindly,
         forgets_what_it_saw,
+        never_looks_again,
         fires_and_forgets,
         trusts_the_clock,
         skips_what_it_cannot_read,
@@ -205,19 +221,7 @@ ALTERATIONS: Final[dict[str, Callable[[], None]]] = {
 }
 
 
-def _put(owner: Any, name: str, value: Any) -> None:
+def put(owner: Any, name: str, value: Any) -> None:
+    """Replace an attribute that is there."""
     assert hasattr(owner, name), f"{owner} has no {name} any more: this alteration alters nothing"
     setattr(owner, name, value)
-
-
-def main(names: list[str]) -> None:
-    """Alter, then serve."""
-    for name in names:
-        ALTERATIONS[name]()
-    from adapters import serving, settings  # after the alterations, which what it imports must see
-
-    serving.serve(settings.load(os.environ))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""Workers of a drill: real processes of `outcry serve`, each with a log of its own; or the same with a safeguard removed (sabotage.py)."""
+"""Workers of a drill: real processes of `outcry`, each with a log of its own; or the same with a safeguard removed (alter.py)."""
 
 from __future__ import annotations
 
@@ -18,24 +18,37 @@ from adapters.stack.errors import StackFailed, with_log
 SERVES_WITHIN_S: Final = 30.0
 ENDS_WITHIN_S: Final = 20.0
 POLL_S: Final = 0.02
-PRODUCT: Final = (sys.executable, "-c", "from adapters.cli.app import main; main()", "serve")
-ALTERED: Final = (sys.executable, "-m", "adapters.drill.sabotage")
+PRODUCT: Final = "from adapters.cli.app import main; main()"
+ALTERED: Final = "from adapters.drill.alter import alter; alter({names}); "
+SERVE: Final = ("serve",)
+SERVING: Final = ("serving", "doors are open")  # of a worker; of a gateway
+
+
+def environment_of(settings: Mapping[str, object]) -> dict[str, str]:
+    """Ours, with these settings and no others."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith("OUTCRY_")}
+    return ours | {f"OUTCRY_{key.upper()}": str(value) for key, value in settings.items()}
 
 
 class Worker:
-    """A process of `outcry serve` with these *settings* (keys of Settings) and *environment*; with *sabotage*, one that is altered so."""
+    """A process of `outcry COMMAND` with these *settings* (keys of Settings) and *environment*; with *sabotage*, one that is altered so."""
 
     def __init__(
-        self, name: str, folder: Path, settings: Mapping[str, object], sabotage: Sequence[str], environment: dict[str, str]
+        self,
+        name: str,
+        folder: Path,
+        settings: Mapping[str, object],
+        sabotage: Sequence[str],
+        environment: dict[str, str],
+        command: Sequence[str] = SERVE,
     ) -> None:
         self.name, self.log = name, folder / f"{name}.log"
-        chosen = {f"OUTCRY_{key.upper()}": str(value) for key, value in {**settings, "worker": name}.items()}
-        ours = {key: value for key, value in os.environ.items() if not key.startswith("OUTCRY_")}
+        program = (ALTERED.format(names=list(sabotage)) if sabotage else "") + PRODUCT
         self.log.touch()
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [*ALTERED, *sabotage] if sabotage else PRODUCT,
-                env=ours | chosen | environment,
+                [sys.executable, "-c", program, *command],
+                env=environment_of({**settings, "worker": name}) | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -50,7 +63,7 @@ class Worker:
     @property
     def serves(self) -> bool:
         """Whether it said so."""
-        return any(line.get("message") == "serving" for line in self.said())
+        return any(line.get("message") in SERVING for line in self.said())
 
     def said(self) -> Iterator[dict[str, Any]]:
         """The lines of its log so far."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Final, NamedTuple
 
 from adapters.stack import process
@@ -25,6 +26,8 @@ LIBRARY_FOLDERS: Final = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-g
 # Debian's package would make a cluster of its own and start it, on the port that everybody knows: we want the programs only. A rule for
 # policy-rc.d would stop the start and leave the cluster; this file stops the making, and is removed again when the package is there.
 NO_CLUSTER: Final = Path("/etc/postgresql-common/createcluster.d/outcry.conf")
+# nginx's package would start a service on port 80: this rule denies that, and is removed again likewise.
+NO_START: Final = Path("/usr/sbin/policy-rc.d")
 SYSTEM_USER: Final = "outcry"  # as whom servers run that bring no user of their own, when root starts them
 
 
@@ -33,11 +36,13 @@ class Part(NamedTuple):
 
     find      where it is; None: missing
     packages  of Debian that bring it
+    service   of theirs, that would be started with the machine
     """
 
     name: str
     find: Callable[[], Path | None]
     packages: Sequence[str]
+    service: str = ""
 
 
 def postgres_programs() -> Path | None:
@@ -58,8 +63,8 @@ def redis_program() -> Path | None:
 
 
 def program(name: str) -> Path | None:
-    """A program on the path."""
-    found = shutil.which(name)
+    """A program on the path, or where Debian has servers, which is on root's path only."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     return Path(found) if found else None
 
 
@@ -70,6 +75,7 @@ def _beside(name: str) -> Path | None:
 
 POSTGRES: Final = Part("postgres", postgres_programs, ("postgresql",))
 REDIS: Final = Part("redis", redis_program, ("redis-tools",))
+NGINX: Final = Part("nginx", lambda: program("nginx"), ("nginx",), service="nginx")
 JAVA: Final = Part("java", lambda: program("java"), ("default-jre-headless",))
 MAVEN: Final = Part("maven", lambda: program("mvn"), ("maven",))
 FAKETIME: Final = Part("faketime", lambda: library("libfaketime.so.1"), ("libfaketime",))
@@ -118,10 +124,11 @@ def _apt_install(part: Part) -> None:
     _LOG.info("%s: installing %s", part.name, " ".join(part.packages))
     try:
         _apt_update()
-        with _no_cluster_of_the_package():
+        with _there(NO_CLUSTER, "create_main_cluster = false\n"), _there(NO_START, "#!/bin/sh\nexit 101\n", 0o755):
             _apt("install", "--no-install-recommends", *part.packages)
     except StackFailed as failed:
         raise NotInstalled(f"{part.name}: {failed}; mend it, then: {by_hand}") from None
+    _disable(part.service)
 
 
 @cache
@@ -139,15 +146,22 @@ def _apt(*arguments: str) -> None:
             raise StackFailed(f"apt-get {arguments[0]} failed ({last})")
 
 
+def _disable(service: str) -> None:
+    """Have it not started with the machine, where something would."""
+    if service and shutil.which("systemctl"):
+        process.run(["systemctl", "--quiet", "disable", service], DEVNULL)
+
+
 @contextmanager
-def _no_cluster_of_the_package() -> Iterator[None]:
-    """While inside, an installed PostgreSQL package makes no cluster, so that nothing is started."""
-    if NO_CLUSTER.exists():
+def _there(file: Path, text: str, mode: int = 0o644) -> Iterator[None]:
+    """While inside, *file* says so, unless it says something already."""
+    if file.exists():
         yield
         return
-    NO_CLUSTER.parent.mkdir(parents=True, exist_ok=True)
-    NO_CLUSTER.write_text("create_main_cluster = false\n")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
     try:
         yield
     finally:
-        NO_CLUSTER.unlink()
+        file.unlink()

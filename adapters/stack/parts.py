@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from adapters.stack import kafka, opensearch
-from adapters.stack.install import EATMYDATA, FAKETIME, JAVA, POSTGRES, REDIS, need
+from adapters.stack.install import EATMYDATA, FAKETIME, JAVA, NGINX, POSTGRES, REDIS, need
 from adapters.stack.jars import fetched, unpacked
 
 
@@ -26,6 +26,7 @@ PARTS: Final[Mapping[str, Callable[[], Path]]] = {
     "kafka": _kafka,
     "redis": lambda: need(REDIS),
     "opensearch": _opensearch,
+    "nginx": lambda: need(NGINX),
     "faketime": lambda: need(FAKETIME),  # drills in which the clock jumps
     "eatmydata": lambda: need(EATMYDATA),  # the control of the power cut: a disk that says it wrote
 }

@@ -1,4 +1,4 @@
-"""PostgreSQL as a server of a stack: a primary, and a standby that streams from it. Replaying one from the other is PostgreSQL's own doing.
+"""PostgreSQL as a server of a stack: a primary, and standbys that stream from it. Replaying one from the other is PostgreSQL's own doing.
 
 The superuser `postgres` comes in by the socket in the server's folder only, and only when the system says that it is the user who runs the
 stack. Everybody else comes by 127.0.0.1 with a password (SCRAM), which stands in a file that only its owner can read.
@@ -177,6 +177,13 @@ class Postgres(Server):
                 if time.monotonic() > end:
                     raise with_log(f"{standby.name} does not stream from {self.name}", standby.log)
                 time.sleep(PROBE_S)
+
+    def received(self) -> int:
+        """Of a standby: how much of its primary's log it has, in bytes since the log began. Raises StackFailed."""
+        last = "greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())"  # after a restart it has received nothing yet
+        with self.superuser() as connection:
+            (received,) = connection.execute(f"SELECT coalesce({last} - '0/0', 0)::bigint").fetchone() or (0,)
+        return int(received)
 
     def promote(self) -> None:
         """Of a standby: become a primary, and return when it takes writes. Raises StackFailed."""

@@ -25,9 +25,11 @@ from typing import Final
 import msgspec
 from psycopg.conninfo import make_conninfo
 
+from adapters.settings import GatewayPorts
 from adapters.stack import loopback, state
 from adapters.stack.errors import BadStack
 from adapters.stack.kafka import SAFE_NODES, Kafka, Peer
+from adapters.stack.nginx import STATUS, Nginx
 from adapters.stack.opensearch import OpenSearch
 from adapters.stack.postgres import DATABASE, MIGRATOR, READER, WRITER, Postgres
 from adapters.stack.redis import Redis
@@ -35,21 +37,25 @@ from adapters.stack.server import Server
 from adapters.stack.state import PASSWORDS, PRIMARY, STANDBY, Shape
 
 SETTINGS_FILE: Final = "settings.toml"
+GATEWAYS: Final = 2  # behind nginx, unless told: one may be killed or restarted
 
 
 class Stack:
-    """The servers in *folder*: PostgreSQL, a standby of it when asked for, Kafka; Redis and OpenSearch for views when asked for.
+    """The servers in *folder*: PostgreSQL, Kafka; when asked for, standbys, Redis and OpenSearch for views, nginx before gateways.
 
     kafka_nodes         one, or three of which one may die
-    standby             a second PostgreSQL that streams from the first
-    synchronous         the primary acknowledges a commit only when the standby has it
+    standbys            so many more PostgreSQL that stream from the first
+    standby             the same as standbys=1
+    synchronous         the primary acknowledges a commit only when a standby has it
     partitions          trading partitions, numbered from 1
     kafka, postgres, redis, opensearch  whether to have it at all
     kafka_heap_mb       memory of each Kafka node's heap
     redis_memory_mb     of what Redis holds
     opensearch_heap_mb  memory of OpenSearch's heap
-    servers             by name: "postgres", "standby", "kafka-1", "redis", "opensearch"; each with pid, address, log, start(), stop(),
-                        kill(signal), alive(), ready()
+    nginx               whether to have it, before the gateways
+    gateways            for so many there are ports, which stay; they are processes of `outcry gateway`, and no part of the stack
+    servers             by name: "postgres", "standby", "standby2", "kafka-1", "redis", "opensearch", "nginx"; each with pid, address, log,
+                        start(), stop(), kill(signal), alive(), ready()
     Raises BadStack when the folder holds a stack of another shape.
     """
 
@@ -59,6 +65,7 @@ class Stack:
         *,
         kafka_nodes: int = 1,
         standby: bool = False,
+        standbys: int = 0,
         synchronous: bool = False,
         partitions: int = 1,
         kafka: bool = True,
@@ -68,13 +75,16 @@ class Stack:
         redis_memory_mb: int = 512,
         opensearch: bool = False,
         opensearch_heap_mb: int = 1_024,
+        nginx: bool = False,
+        gateways: int = 0,
     ) -> None:
-        if synchronous and not standby:
+        standbys = max(standbys, standby)
+        if synchronous and not standbys:
             raise BadStack("synchronous commits need a standby that has them; right would be --standby --synchronous, or neither")
         self.folder = folder.resolve()
         self.shape = Shape(
             kafka_nodes,
-            standby,
+            standbys,
             synchronous,
             partitions,
             kafka,
@@ -84,6 +94,8 @@ class Stack:
             redis_memory_mb,
             opensearch,
             opensearch_heap_mb,
+            nginx,
+            gateways or (GATEWAYS if nginx else 0),
         )
         self._passwords: dict[str, str] = {}
         self._state = state.load(self.folder, self.shape)
@@ -111,6 +123,8 @@ class Stack:
                 self._start_kafka()
             for view in self._of_views():
                 view.start(wait=False)
+            if self.shape.nginx:
+                self._start_nginx()
             if self.shape.postgres:
                 self._start_postgres()  # while Java warms up
             for server in self.servers.values():
@@ -131,9 +145,13 @@ class Stack:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def promote(self) -> None:
-        """Make the standby the primary. The old primary must be gone: `up` brings it back as a standby. Raises StackFailed, BadStack."""
+        """Make a standby the primary: of several, the one that has most, for what another had beyond it would be lost.
+
+        The old primary must be gone: `up` brings it back as a standby, and has the others follow the new one. Raises StackFailed, BadStack.
+        """
         with self._locked():
-            old, new = self.postgres, self._other_postgres()
+            old = self.postgres
+            new = max(self._standbys(), key=lambda standby: standby.received() if standby.alive() else -1)
             if old.alive():
                 raise BadStack(f"{old.name} still runs: two primaries would both take writes; stop or kill it first")
             new.promote()
@@ -146,20 +164,24 @@ class Stack:
         return self._postgres(self._state.primary)
 
     def postgres_dsn(self, role: str = WRITER, database: str = DATABASE) -> str:
-        """How to connect to the primary as *role*, whichever of two servers it is by then."""
-        if not self.shape.standby:
+        """How to connect to the primary as *role*, whichever of the servers it is by then."""
+        if not self.shape.standbys:
             return self.postgres.dsn(role, self._passfile, database)
-        both = [self.postgres, self._other_postgres()]
+        all_of_them = [self.postgres, *self._standbys()]
         return make_conninfo(
             self.postgres.dsn(role, self._passfile, database),
-            host=",".join(loopback.HOST for _ in both),
-            port=",".join(str(server.port) for server in both),
+            host=",".join(loopback.HOST for _ in all_of_them),
+            port=",".join(str(server.port) for server in all_of_them),
             target_session_attrs="read-write",
         )
 
     def standby_dsn(self, role: str = WRITER, database: str = DATABASE) -> str:
-        """How to connect to the standby, which answers questions only."""
-        return self._other_postgres().dsn(role, self._passfile, database)
+        """How to connect to the first standby, which answers questions only."""
+        return self.standby_dsns(role, database)[0]
+
+    def standby_dsns(self, role: str = WRITER, database: str = DATABASE) -> list[str]:
+        """How to connect to each standby. Raises BadStack when there is none."""
+        return [standby.dsn(role, self._passfile, database) for standby in self._standbys()]
 
     @property
     def kafka_bootstrap(self) -> str:
@@ -179,6 +201,20 @@ class Stack:
         return f"http://{self.servers['opensearch'].address}"
 
     @property
+    def nginx(self) -> Nginx:
+        """The one before the gateways."""
+        server = self.servers["nginx"]
+        assert isinstance(server, Nginx), "of that name there is no other"
+        return server
+
+    @property
+    def gateways(self) -> list[GatewayPorts]:
+        """Where each listens, from the first; empty before `up` has chosen."""
+        ports, numbers = self._state.ports, range(1, self.shape.gateways + 1)
+        names = [(f"gateway-{number}-rest", f"gateway-{number}-ws") for number in numbers]
+        return [GatewayPorts(ports[rest], ports[ws]) for rest, ws in names if rest in ports and ws in ports]
+
+    @property
     def _passfile(self) -> Path:
         return self.folder / PASSWORDS
 
@@ -187,15 +223,20 @@ class Stack:
         assert isinstance(found, Postgres), f"{name} is a PostgreSQL server"
         return found
 
-    def _other_postgres(self) -> Postgres:
-        if not self.shape.standby:
+    def _standbys(self) -> list[Postgres]:
+        if not self.shape.standbys:
             raise BadStack(f"the stack in {self.folder} has no standby; add one with `outcry stack up --standby`")
-        return self._postgres(STANDBY if self._state.primary == PRIMARY else PRIMARY)
+        return [self._postgres(name) for name in self._postgres_names() if name != self._state.primary]
+
+    def _postgres_names(self) -> list[str]:
+        """The primary first; then the others, always in the same order."""
+        others = (STANDBY if number == 1 else f"{STANDBY}{number}" for number in range(1, self.shape.standbys + 1))
+        return list(dict.fromkeys((self._state.primary, PRIMARY, *others)))
 
     def _servers(self) -> dict[str, Server]:
         servers: dict[str, Server] = {}
         if self.shape.postgres:
-            for name in dict.fromkeys((self._state.primary, *((PRIMARY, STANDBY) if self.shape.standby else ()))):
+            for name in self._postgres_names():
                 servers[name] = Postgres(name, self.folder / name, self._state.ports.get(name, 0), passwords=self._passwords)
         for node in range(1, self.shape.kafka_nodes + 1) if self.shape.kafka else ():
             name = f"kafka-{node}"
@@ -205,11 +246,22 @@ class Stack:
         if self.shape.opensearch:
             port = self._state.ports.get("opensearch", 0)
             servers["opensearch"] = OpenSearch(self.folder / "opensearch", port, heap_mb=self.shape.opensearch_heap_mb)
+        if self.shape.nginx:
+            ports = self._state.ports
+            status_port = ports.get(f"nginx{STATUS}", 0)
+            servers["nginx"] = Nginx(self.folder / "nginx", ports.get("nginx", 0), gateways=self.gateways, status_port=status_port)
         return servers
 
     def _of_views(self) -> list[Server]:
         """The servers that hold views, not the record."""
         return [server for server in self.servers.values() if isinstance(server, (Redis, OpenSearch))]
+
+    def _start_nginx(self) -> None:
+        """Without waiting; one that runs learns of gateways that are new. Raises StackFailed."""
+        server = self.nginx
+        if server.alive():
+            server.reload()
+        server.start(wait=False)
 
     def _start_postgres(self) -> None:
         """The primary first: a standby is a copy of it. Raises StackFailed."""
@@ -223,6 +275,8 @@ class Stack:
         primary.provision([server.name for server in others])
         for server in others:
             server.follows = primary
+            if server.alive():
+                server.reload()  # it may have followed another
             server.start()
             primary.wait_streamed_by(server)
 
@@ -248,8 +302,8 @@ class Stack:
             with self.postgres.superuser(DATABASE) as connection:
                 (cluster,) = connection.execute("SELECT id FROM outcry.cluster").fetchone() or ("",)
             found |= {"postgres": self.postgres_dsn(), "cluster": str(cluster)}
-            if self.shape.standby:
-                found["standby"] = self.standby_dsn(READER)
+            if self.shape.standbys:
+                found |= {"standby": self.standby_dsn(READER), "readers": self.standby_dsns(READER)}
         if self.shape.kafka:
             from eventstore import topics
 
@@ -261,6 +315,10 @@ class Stack:
             found["redis"] = self.redis_url
         if self.shape.opensearch:
             found["opensearch"] = self.opensearch_url
+        if self.shape.gateways:
+            found["gateways"] = [f"{each.rest}:{each.ws}" for each in self.gateways]
+        if self.shape.nginx:
+            found |= {"proxies": loopback.HOST, "front": self.nginx.address}
         lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in found.items()]
         written.write_text("".join(["# Written by `outcry stack up`.\n", *lines]))
 
@@ -270,8 +328,14 @@ class Stack:
         for name in (name + suffix for name, server in self.servers.items() for suffix in server.listeners):
             if name not in ports or (idle and not loopback.is_free(ports[name])):
                 ports[name] = loopback.free_port(ports.values())
+        for number in range(1, self.shape.gateways + 1):
+            for name in (f"gateway-{number}-rest", f"gateway-{number}-ws"):
+                if name not in ports:  # whether a gateway runs we do not know: what it has is never taken away
+                    ports[name] = loopback.free_port(ports.values())
         for name, server in self.servers.items():
             server.port = ports.get(name, 0)
+        if self.shape.nginx:
+            self.nginx.gateways, self.nginx.status_port = self.gateways, ports[f"nginx{STATUS}"]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -14,14 +14,15 @@ from adapters.stack.postgres import ROLES
 FILE: Final = "stack.json"
 PASSWORDS: Final = "passwords"
 PRIMARY: Final = "postgres"
-STANDBY: Final = "standby"
+ADDED: Final = ("kafka", "postgres", "standbys", "redis", "opensearch", "nginx", "gateways")  # never taken away again
+STANDBY: Final = "standby"  # the first; then standby2, ...: what a replication slot may be called
 
 
 class Shape(msgspec.Struct, frozen=True):
     """What a stack is made of: see Stack."""
 
     kafka_nodes: int = 1
-    standby: bool = False
+    standbys: int | bool = msgspec.field(default=0, name="standby")  # earlier releases knew one, or none
     synchronous: bool = False
     partitions: int = 1
     kafka: bool = True
@@ -31,6 +32,8 @@ class Shape(msgspec.Struct, frozen=True):
     redis_memory_mb: int = 512
     opensearch: bool = False
     opensearch_heap_mb: int = 1_024
+    nginx: bool = False
+    gateways: int = 0
 
 
 def _cluster_id() -> str:
@@ -43,7 +46,7 @@ class State(msgspec.Struct):
 
     shape    everything that was ever asked for in this folder
     primary  name of the PostgreSQL server that takes writes
-    ports    by name of the server; Kafka's controllers are "kafka-1-controller", ...
+    ports    by name of the server; Kafka's controllers are "kafka-1-controller", ..., gateways "gateway-1-rest" and "gateway-1-ws", ...
     """
 
     shape: Shape
@@ -75,7 +78,7 @@ def load(folder: Path, asked: Shape) -> State:
                 f"the stack in {folder} was made with {key} = {getattr(kept, key)}, asked for are {getattr(asked, key)}; "
                 "right would be that number, or another folder"
             )
-    added = {key: getattr(kept, key) or getattr(asked, key) for key in ("kafka", "postgres", "standby", "redis", "opensearch")}
+    added = {key: max(getattr(asked, key), getattr(kept, key)) for key in ADDED}
     state.shape = msgspec.structs.replace(asked, **added)
     return state
 

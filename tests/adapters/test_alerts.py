@@ -53,7 +53,9 @@ Series = Mapping[str, Mapping[str, set[str]]]
 def exposed() -> Series:
     """What a worker exposes that has been through everything once."""
     metrics = Metrics("worker-1")
-    with Writer(MemoryLog(), MemorySnapshots(), 1, on_commit=metrics.on_commit) as writer:
+    with Writer(
+        MemoryLog(), MemorySnapshots(), 1, on_commit=lambda block, rows, took_s: metrics.on_commit(block, rows.events, took_s)
+    ) as writer:
         writer.submit(market.buy(9, 1, 100)).result(20)
     metrics.observe([PartitionStatus(1, role) for role in ROLES])
     metrics.observe_views(1, 2, {"quotes": 1})

@@ -55,7 +55,9 @@ def scrape(server: StatusServer) -> Samples:
 def committed(metrics: Metrics, *batches: bytes) -> list[Block]:
     """Write *batches* with a real writer that tells *metrics*; each is a block."""
     log = MemoryLog()
-    with Writer(log, MemorySnapshots(), PARTITION, on_commit=metrics.on_commit) as writer:
+    with Writer(
+        log, MemorySnapshots(), PARTITION, on_commit=lambda block, rows, took_s: metrics.on_commit(block, rows.events, took_s)
+    ) as writer:
         for batch in batches:
             writer.submit(batch).result(PATIENCE_S)
     return list(log.read(PARTITION))

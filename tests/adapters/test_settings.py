@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import settings
-from adapters.settings import BadSettings, Settings, load
+from adapters.settings import BadSettings, Reader, Settings, load
 
 
 @pytest.fixture
@@ -75,6 +75,8 @@ BAD_FILES = [
     ("speed = 3", ": 'speed' is no setting; right would be one of store, partition"),
     ("profile = 'cloud'", ": profile is 'cloud'; right would be embedded or stack"),
     ("i_know_this_loses_data = 1", ": i_know_this_loses_data is 1; right would be true or false"),
+    ("doors_at = 'here'", ": doors_at is 'here'; right would be an IPv4 address of this machine, like 127.0.0.1"),
+    ("doors_at = 127", ": doors_at is 127; right would be an IPv4 address of this machine, like 127.0.0.1"),
     ("instruments = 'ACME'", ": instruments is 'ACME'; right would be a table like `ACME = 1`, or ACME=1,ZETA=2"),
     ("instruments.ACME = 512", f": instruments.ACME is 512; {NUMBER}"),
     ('kafka = "a\\nb"', ": kafka is 'a\\nb'; right would be one line of text"),
@@ -185,6 +187,58 @@ def test_an_instrument_of_a_partition_that_the_stack_does_not_have_is_refused(tm
         load({"OUTCRY_INSTRUMENTS": "ACME=3", "OUTCRY_PARTITIONS": "2"}, profile="stack", stack=tmp_path)
 
 
+def test_doors_are_not_opened_to_a_network_in_clear() -> None:
+    for inside in ("127.0.0.1", "127.0.0.2"):
+        assert load({"OUTCRY_DOORS_AT": inside}).doors_at == inside
+    for outside in ("0.0.0.0", "192.0.2.1"):  # is refused
+        with pytest.raises(BadSettings, match=f"doors_at is {outside}: passwords and orders would cross a network in clear"):
+            load({"OUTCRY_DOORS_AT": outside})
+        assert load({"OUTCRY_DOORS_AT": outside, "OUTCRY_DOORS_WITHOUT_TLS": "true"}).doors_at == outside
+
+
 def test_the_connection_string_of_the_record_is_not_shown() -> None:
     """There may be a password in it."""
     assert "secret" not in repr(load({"OUTCRY_POSTGRES": "password=secret"}))
+
+
+def test_a_hundred_readers_are_loaded_from_a_file_with_their_weights(file: Path) -> None:
+    """And shown to nobody: a connection string may have a password in it."""
+    array = ", ".join(f'{{dsn = "host=standby-{number} password=secret", weight = {number % 3 + 1}}}' for number in range(99))
+    file.write_text(f'readers = ["host=standby-99", {array}]\nreader_connections = 404\nprimary_share = 4\n')
+    loaded = load({}, file)
+    assert len(loaded.readers) == 100
+    assert loaded.readers[:2] == (Reader("host=standby-99"), Reader("host=standby-0 password=secret", 1))
+    assert sum(reader.weight for reader in loaded.readers) == 1 + 99 * 2
+    assert "secret" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("text", "readers"),
+    [
+        ("", ()),
+        ("host=a port=1", (Reader("host=a port=1"),)),
+        ('["host=a", {dsn = "host=b", weight = 2}]', (Reader("host=a"), Reader("host=b", 2))),
+    ],
+)
+def test_readers_may_stand_in_the_environment(text: str, readers: tuple[Reader, ...]) -> None:
+    assert load({"OUTCRY_READERS": text}).readers == readers
+
+
+@pytest.mark.parametrize(
+    ("readers", "sentence"),
+    [
+        ("7", 'readers is not what it can be; right would be ["host=a …", {dsn = "host=b …", weight = 2}]'),
+        ("[7]", "readers[0] is not what it can be; right would be a connection string of libpq, or one as dsn in a table"),
+        ("['host=a', {weight = 2}]", "readers[1] is not what it can be; right would be a connection string"),
+        ("[{dsn = 'host=a', weight = 0}]", "readers[0].weight is 0; right would be a whole number from 1 to 1000"),
+        ("[{dsn = 'host=a', wight = 1}]", "'wight' is no setting; did you mean weight?"),
+        (
+            "['host=a', 'host=b']\nreader_connections = 3",
+            "reader_connections is 3, too few for 2 readers and primary_share = 2",
+        ),
+    ],
+)
+def test_readers_that_cannot_be_are_named(file: Path, readers: str, sentence: str) -> None:
+    file.write_text(f"readers = {readers}\n")
+    with pytest.raises(BadSettings, match=re.escape(sentence)):
+        load({}, file)

@@ -29,7 +29,7 @@ OWN = {
     "block": {"blocks", "ms_per_block"},
     "store": {"blocks", "ms_per_block", "mb_per_s", "file_bytes_per_event"},
     "embedded": {"kernel_commands_per_s", "ratio", "stages_ns_per_command"},
-    "folds": {"events_per_s_alone", "events_per_s_decode", "events_per_s_together", "rows_written"},
+    "folds": {"events_per_s_alone", "events_per_s_decompress", "events_per_s_together", "rows_written"},
     "replay": {"events_per_s_execute", "ratio", "snapshot_s", "restore_s", "live_orders"},
 }
 SMALL = {"accounts": 5, "instruments": 2, "commands": 2_000, "resting": 900, "runs": 3}

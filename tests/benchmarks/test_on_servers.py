@@ -18,7 +18,9 @@ from benchmarks.traffic import check, paced
 from commands.writer import Writer
 from domain.verbs import COMMAND_BYTES
 from eventstore.memory import MemoryLog, MemorySnapshots
+from projections.embedded import FOLDS as VIEWS
 from tests.benchmarks.test_benchmarks import FIELDS
+from tests.servers.market import eventually
 
 SMALL = {"flow": "cross", "accounts": 5, "instruments": 1, "commands": 2_000, "runs": 3}
 SERVERS = {"cores_used", "servers"}
@@ -54,7 +56,8 @@ def test_nothing_is_set_on_servers_that_are_somebody_elses(postgres_stack: Stack
     assert "fsync_off_faster" not in answer
     with postgres_stack.postgres.superuser() as db:
         assert db.execute("SHOW fsync").fetchone() == ("on",)
-        assert db.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench%'").fetchall() == []
+        # Another test of this run may have one for as long as it measures.
+        eventually(lambda: db.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench%'").fetchall() == [])
 
 
 @pytest.mark.parametrize("through", ["process", "kafka"])
@@ -97,6 +100,32 @@ def test_a_restart_begins_from_a_snapshot_with_events_after_it(full_stack: Stack
     assert _number(answer, "live_orders") > 500
     phases = _table(answer, "phases")
     assert 0 < phases["has_the_state_s"] <= phases["owns_s"] <= _number(answer, "slowest_s")
+
+
+def test_views_by_way_of_faust_say_how_much_of_it_came_that_way(views_stack: Stack) -> None:
+    """What a worker reads from the record instead would flatter."""
+    answer = cli.run("faust", {**SMALL, "stack": views_stack.folder})
+    assert FIELDS | SERVERS | {"by_topic", "writes_per_view", "views", "blocks"} <= answer.keys()
+    assert answer["by_topic"] == 1.0
+    assert _number(answer, "writes_per_view") >= 1
+    assert "redis" in _table(answer, "servers")
+
+
+def test_alerts_say_how_many_rules_there_were_and_how_long_each_took_to_the_stream(
+    views_stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.alerts.SECONDS", 4.0)
+    answer = cli.run("alerts", {**SMALL, "rate": 2_000, "rules": 2_000, "stack": views_stack.folder})
+    assert FIELDS | SERVERS | {"alerts_per_s", "commit_to_stream_ms", "ran"} <= answer.keys()
+    assert answer["rules"] == 2_000
+    assert _number(answer, "alerts_per_s") > 0
+
+
+def test_a_rebuild_is_of_at_least_as_many_events_as_asked_and_of_every_view(views_stack: Stack) -> None:
+    answer = cli.run("rebuild", {**SMALL, "flow": "cancel", "resting": 18, "events": 9_000, "stack": views_stack.folder})
+    assert FIELDS | SERVERS | {"rebuild_s", "live_orders"} <= answer.keys()
+    assert _number(answer, "events_on_record") >= 9_000
+    assert set(_table(answer, "events_per_s_of")) == set(VIEWS) - {"quotes"}
 
 
 def test_the_oracle_misses_a_command_and_finds_one_in_another_block_than_was_said() -> None:

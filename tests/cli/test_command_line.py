@@ -36,7 +36,15 @@ def test_the_commands_are_those_that_the_documents_name() -> None:
         *((name,) for name in ("verify", "replay", "diff", "export", "order", "cancel", "book", "balance", "bench", "demo")),
         *((name,) for name in ("list", "state", "open", "deposit", "serve", "top", "migrate", "backup", "restore", "drill")),
         ("worker", "views"),
-        *((name,) for name in ("views", "rebuild")),
+        *((name,) for name in ("archive", "query")),
+        ("worker", "archive"),
+        *(("worker", name) for name in ("alerts", "deliver", "analysis")),
+        *(("alert", name) for name in ("list", "remove", "key", "watch", "dead")),
+        *(("alert", "add", name) for name in ("price", "spread", "move", "volume", "halt", "fills", "balance")),
+        ("analysis",),
+        *((name,) for name in ("views", "rebuild", "search", "read", "readers")),
+        *((name,) for name in ("watch", "gateway")),
+        *(("bot", name) for name in ("mm", "taker")),
         *((("stack", name)) for name in ("install", "up", "down", "status", "logs")),
     }
 
@@ -151,4 +159,4 @@ def test_progress_goes_to_stderr_and_only_when_it_takes_long(capfd: pytest.Captu
     assert capfd.readouterr() == ("", "")
     with progress("at once", 0) as show:
         show(0.5)
-    assert capfd.readouterr() == ("", "at once: 50%\nat once: 100%\n")
+    assert capfd.readouterr() == ("", "at once: 50%, 0 s left\nat once: 100%\n")

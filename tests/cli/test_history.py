@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from adapters.registry.aggregates import Firm
+from adapters.registry.registry import Registry
+from eventstore.ports import CONSUMER_PARTITION
+from eventstore.sqlite import SqliteLog
 from tests.adapters.itch_files import add, execute, written
 from tests.cli.conftest import Outcry
 
@@ -187,9 +192,18 @@ def test_two_records_of_one_market_are_the_same_and_of_two_are_not(market: Outcr
 
 def test_one_flipped_byte_is_named_by_block_and_exits_with_1(market: Outcry, store: Path) -> None:
     """Whoever has the file can write to it; nobody can do so unseen."""
+    flip(store, "SELECT payload FROM blocks ORDER BY id LIMIT 1")
+    bad = market("verify", "--json")
+    assert (bad.code, bad.json["ok"]) == (1, False)
+    assert (bad.json["first_bad"]["partition"], bad.json["first_bad"]["seq"]) == (1, 1)
+    assert "NOT AS COMMITTED: partition 1, block 1" in market("verify").out
+
+
+def flip(store: Path, select: str) -> None:
+    """A bit of the payload that *select* finds."""
     path = store / "record.sqlite"
     db = sqlite3.connect(path)
-    payload = db.execute("SELECT payload FROM blocks ORDER BY id LIMIT 1").fetchone()[0]
+    payload = db.execute(select).fetchone()[0]
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     content = bytearray(path.read_bytes())
@@ -197,15 +211,27 @@ def test_one_flipped_byte_is_named_by_block_and_exits_with_1(market: Outcry, sto
     assert place > 0, "the end of a payload lies in one piece in its page"
     content[place] ^= 1
     path.write_bytes(content)
+
+
+def test_what_is_registered_is_verified_beside_the_market_and_goes_into_no_archive(market: Outcry, store: Path) -> None:
+    with closing(SqliteLog(store / "record.sqlite")) as log:
+        Registry(log).add(Firm("acme", "root", "a test"))
+    verified = market("verify", "--json").json
+    assert (verified["ok"], verified["registry"]["blocks"], verified["registry"]["events"]) == (True, 1, 1)
+    archived = market("archive", "--until", "now", "--json").json
+    assert {each["partition"] for each in archived["ranges"]} == {1}
+    assert market("query", "select count(*) from trades", "--json").code == 0
+
+    flip(store, f"SELECT payload FROM blocks WHERE part = {CONSUMER_PARTITION}")
+
     bad = market("verify", "--json")
-    assert (bad.code, bad.json["ok"]) == (1, False)
-    assert (bad.json["first_bad"]["partition"], bad.json["first_bad"]["seq"]) == (1, 1)
-    assert "NOT AS COMMITTED: partition 1, block 1" in market("verify").out
+    assert (bad.code, bad.json["ok"], bad.json["registry"]["first_bad"]["partition"]) == (1, False, CONSUMER_PARTITION)
+    assert "NOT AS COMMITTED: partition 0, block 1" in market("verify").out
 
 
 def test_the_demo_proves_its_record(outcry: Outcry, tmp_path: Path) -> None:
     """Three ways to the state after the same events: as it was left, replayed, executed again."""
-    shown = outcry("demo", "--commands", COMMANDS, "--store", tmp_path / "demo", "--json")
+    shown = outcry("demo", "--once", "--commands", COMMANDS, "--store", tmp_path / "demo", "--json")
     assert shown.code == 0
     assert len(shown.json["state_hashes"]) == 3
     assert len(set(shown.json["state_hashes"].values())) == 1

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable, Iterator
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Outcry
+from tests.cli.screen import LEAVES, PATIENCE_S, Screen
 from tests.conftest import REPOSITORY
-
-PATIENCE_S = 30
-ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
-HOME = "\x1b[H"
-LEAVES = "\x1b[?1049l"
 
 Start = Callable[[str, int], subprocess.Popen[bytes]]
 
@@ -50,66 +40,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.wait()
 
 
-class Screen:
-    """`outcry top` in a terminal of *columns*; what it shows now."""
-
-    def __init__(self, folder: Path, columns: int = 120) -> None:
-        self._terminal, other = pty.openpty()
-        ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", "from adapters.cli.app import main; main()", "top", "--stack", str(folder), "--every", "0.2"],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            cwd=REPOSITORY,
-            env=environment | {"TERM": "xterm-256color"},
-            start_new_session=True,
-        )
-        os.close(other)
-        self.raw = ""
-
-    def shows(self, *parts: str) -> str:
-        """Wait until one screen has all of *parts*; returns it, as text."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while True:
-            for drawn in reversed(self.raw.split(HOME)[1:]):
-                text = ANSI.sub("", drawn).replace("\r", "")
-                if all(part in text for part in parts):
-                    return text
-            assert time.monotonic() < deadline_s, f"never shown: {parts}\n{ANSI.sub('', self.raw)[-3000:]}"
-            self.raw = self.raw[-100_000:]
-            self._read()
-
-    def forget(self) -> None:
-        """What was shown so far does not count any more."""
-        self.raw = ""
-
-    def ends(self, sent: int) -> int:
-        """Send a signal; the exit code."""
-        self.process.send_signal(sent)
-        while self._read():
-            pass
-        return self.process.wait(PATIENCE_S)
-
-    def _read(self) -> bool:
-        if not select.select([self._terminal], [], [], 1.0)[0]:
-            return True
-        try:
-            self.raw += os.read(self._terminal, 65_536).decode(errors="replace")
-        except OSError:  # the other side is closed
-            return False
-        return True
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._terminal)
+def watching(folder: Path) -> tuple[str, ...]:
+    return ("top", "--stack", str(folder), "--every", "0.2")
 
 
 @pytest.fixture
 def screen(tmp_path: Path) -> Iterator[Screen]:
-    opened = Screen(tmp_path)
+    opened = Screen(*watching(tmp_path))
     yield opened
     opened.close()
 
@@ -145,7 +82,7 @@ def test_it_leaves_the_terminal_as_it_was(screen: Screen, sent: signal.Signals) 
 def test_eighty_columns_are_enough(start: Start, tmp_path: Path) -> None:
     """All columns of the widest table, rates of millions included."""
     start("one", 1)
-    narrow = Screen(tmp_path, columns=80)
+    narrow = Screen(*watching(tmp_path), columns=80)
     try:
         shown = narrow.shows("1 worker", " one ", "not ready")
     finally:

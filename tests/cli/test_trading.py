@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 
+from adapters.settings import load
+from adapters.wiring import writing
 from tests.cli.conftest import Outcry
 
 
@@ -85,7 +88,7 @@ def test_a_refusal_names_rule_limit_and_observed_and_exits_with_1(outcry: Outcry
         (("order", "buy", "ACNE", 1, "@", "12.50", "--account", "alice"), "no instrument 'ACNE'; there are ACME"),
         (("order", "buy", "ACME", 1, "@", "12.50", "--account", "carol"), "no account 'carol'; there are alice, bob"),
         (("order", "hold", "ACME", 1, "@", "12.50", "--account", "alice"), "'hold' is not one of 'buy', 'sell'"),
-        (("order", "buy", "ACME", 1, "@", "12.50"), "Missing option '--account'"),
+        (("order", "buy", "ACME", 1, "@", "12.50"), "whose is it? right would be --account NAME, or --key FILE"),
         (("cancel", "--account", "alice"), "by its number or by --client-id"),
         (("deposit", "alice", "1", "EUR"), "no asset 'EUR'; there are ACME, USD"),
         (("deposit", "alice", "0.001", "USD"), "not a multiple of the minor unit 0.01"),
@@ -164,3 +167,13 @@ def test_setting_up_is_answered_in_words(outcry: Outcry) -> None:
     assert outcry("deposit", "carol", "1000.00", "USD").out == "carol has 1000.00 USD available\n"
     assert outcry("state", "BOLT", "pre_open").code == 1
     assert outcry("state", "BOLT", "halted").out == "BOLT is halted\n"
+
+
+def test_a_store_that_somebody_writes_is_left_alone(outcry: Outcry, store: Path) -> None:
+    """A second writer would fence the first, which is right when that one is lost, and not when somebody types an order."""
+    outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice")
+    with writing(load({}, None, store=str(store))) as opened, opened.writer():
+        refused = outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice")
+        assert (refused.code, f"process {os.getpid()} writes {store}" in refused.err) == (3, True)
+        assert outcry("book", "ACME").code == 0
+    assert outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice").code == 0

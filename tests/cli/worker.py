@@ -22,7 +22,9 @@ from tests import market
 def main(folder: Path, name: str, partition: int) -> None:
     """Trade for ever."""
     metrics = Metrics(name)
-    writer = Writer(MemoryLog(), MemorySnapshots(), partition, on_commit=metrics.on_commit)
+    writer = Writer(
+        MemoryLog(), MemorySnapshots(), partition, on_commit=lambda block, rows, took_s: metrics.on_commit(block, rows.events, took_s)
+    )
     setup = market.list_instrument(1) + market.set_state(v.OPEN) + market.open_account(1)
     writer.submit(setup + market.deposit(1, 1, 10**9) + market.deposit(1, 2, 10**12)).result(20)
     trades = (market.sell(1, 1, 100) + market.buy(1, 1, 100)) * 50 + market.buy(9, 1, 100)

@@ -8,7 +8,8 @@ from contextlib import closing
 
 import pytest
 
-from commands.ahead import DEPTH, decoded
+from commands.ahead import decoded
+from eventstore.ahead import DEPTH
 from eventstore.blocks import Block, after, genesis
 from eventstore.errors import Damaged
 from tests.contracts.record import block_after
@@ -23,7 +24,9 @@ def chain(count: int) -> list[Block]:
 
 def test_the_blocks_come_in_order_with_their_rows() -> None:
     blocks = chain(7)
-    assert list(decoded(iter(blocks))) == [(block, *block.rows()) for block in blocks]
+    assert [(found.block, bytes(found.commands), bytes(found.events)) for found in decoded(iter(blocks))] == [
+        (block, *block.rows()) for block in blocks
+    ]
 
 
 def test_an_error_comes_where_its_block_would_have_come() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from commands.follower import Follower
 from commands.ownership import Ownership
+from commands.ports import RowBytes
 from eventstore.blocks import Block
 from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import BlockLog, Fenced, SnapshotStore
@@ -18,7 +19,7 @@ from tests.commands.held import PATIENCE_S
 SETUP = market.list_instrument(1) + market.open_account(1)
 
 
-def ignore(_block: Block, _events: bytes, _took_s: float) -> None:
+def ignore(_block: Block, _rows: RowBytes, _took_s: float) -> None:
     """These tests publish nothing."""
 
 

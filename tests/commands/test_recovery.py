@@ -11,6 +11,7 @@ from domain.partition import Partition
 from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import Damaged, Snapshot, SnapshotStore, StoreFailed
 from tests import market
+from tests.commands.held import HeldLog
 
 PARTITION = 2
 SETUP = (
@@ -78,7 +79,10 @@ def test_closing_without_a_new_event_keeps_no_new_snapshot() -> None:
 def test_a_snapshot_is_taken_every_so_many_events_of_a_committed_position() -> None:
     """5, 9, 13, 17, 21, 25, 29 events after each block: snapshots of blocks 2, 4 and 6, of 7 on closing; the two newest are kept."""
     log, snapshots = MemoryLog(), MemorySnapshots()
-    write(log, snapshots, 6, every=8)
+    with Writer(log, snapshots, PARTITION, clock=lambda: 5, snapshot_every_events=8) as writer:
+        for rows in (SETUP, *[ORDERS] * 6):
+            writer.submit(rows).result(20)
+            writer._keeper.wait()
     blocks = list(log.read(PARTITION))
     for expected in (7, 6):
         kept = snapshots.latest(PARTITION, expected)
@@ -86,6 +90,21 @@ def test_a_snapshot_is_taken_every_so_many_events_of_a_committed_position() -> N
         assert (kept.seq, kept.block_hash) == (expected, blocks[expected - 1].hash)
         assert Partition.restore(kept.state).events == blocks[expected - 1].first_event + blocks[expected - 1].event_count
     assert snapshots.latest(PARTITION, 5) is None
+
+
+def test_the_state_after_a_block_that_could_not_be_committed_is_no_snapshot() -> None:
+    """It was taken before the commit, and never was."""
+    log, snapshots = HeldLog(), MemorySnapshots()
+    writer = Writer(log, snapshots, PARTITION, snapshot_every_events=1)
+    writer.submit(SETUP).result(20)
+    writer._keeper.wait()
+    log.fails = StoreFailed("the store", "no space left")
+    writer.submit(ORDERS)
+    with pytest.raises(StoreFailed):
+        writer.close()
+    kept = snapshots.latest(PARTITION)
+    assert kept is not None
+    assert kept.seq == 1
 
 
 def test_a_restart_goes_on_from_a_snapshot_in_the_middle() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from commands.codec import events
 from commands.follower import Follower
+from commands.ports import RowBytes
 from commands.writer import Committed, Full, Stopped, Writer
 from domain import verbs as v
 from domain.partition import Partition
@@ -478,9 +479,9 @@ def test_a_commit_is_told_once_it_is_on_record_and_in_order(log: HeldLog, clock:
     """What publishes blocks must never see one that may yet not be."""
     told: list[tuple[int, int, bool]] = []
 
-    def tell(block: Block, rows: bytes, took_s: float) -> None:
+    def tell(block: Block, rows: RowBytes, took_s: float) -> None:
         assert took_s >= 0
-        told.append((block.seq, log.head(PARTITION).seq, rows == block.events()))
+        told.append((block.seq, log.head(PARTITION).seq, rows == block.rows()))
 
     with Writer(log, MemorySnapshots(), PARTITION, clock=clock, on_commit=tell) as w:
         for _ in range(3):

@@ -8,55 +8,76 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from adapters.drill import faults
+from adapters.drill import faults, view_faults
+from adapters.drill.alter import ALTERATIONS
 from adapters.drill.drills import BY_NAME, NO_COMPARISON, Drill
-from adapters.drill.ground import Grounds
+from adapters.drill.ground import Grounds, Servers
 from adapters.drill.run import Effort, Result, attempt, run
-from adapters.drill.sabotage import ALTERATIONS
 from adapters.stack.errors import NotInstalled
 
 BRIEFLY = Effort(rate=1_000, before_s=(0.2, 0.6), after_s=0.2, patience_s=60.0)
 FOR_LONG = Effort(rate=500, before_s=(0.5, 1.0), after_s=1.0, patience_s=120.0)
-HERE = ("owner-killed", "zombie", "two-owners", "poison")
+HERE = ("owner-killed", "zombie", "two-owners", "poison", "redis-replaced", "views-killed", "view-poison")
+AT_THE_DOORS = ("gateways-killed", "gateways-restarted")
 FAULTS = int(os.environ.get("OUTCRY_SOAK_FAULTS", "1000"))
 
 
-def results(folder: Path) -> list[Result]:
+def results(folder: Path, names: Sequence[str]) -> list[Result]:
+    """Of these, each with its control."""
     try:
-        return list(run([BY_NAME[name] for name in HERE], folder, 1, BRIEFLY, lambda _: None))
+        found = list(run([BY_NAME[name] for name in names], folder, 1, BRIEFLY, lambda _: None))
     except NotInstalled as missing:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(missing))
+    assert [(result.drill, bool(result.control)) for result in found] == [(name, control) for name in names for control in (False, True)]
+    return found
 
 
-@pytest.mark.timeout(600)
+def failed(found: list[Result]) -> list[str]:
+    """What did not pass, and why."""
+    return [f"{result.drill}, {result.control}: {result.says} {result.verdict.trouble}" for result in found if not result.passed]
+
+
+@pytest.mark.timeout(900)
 def test_promises_hold_and_a_missing_safeguard_is_noticed(own_folder: Path) -> None:
     """Killed owner, zombie, two who are certain, poison: nothing acknowledged is lost, nothing is there twice.
 
     Without the comparison of the head, the order of commit and answer, or the note of what was unreadable, the same oracle sees it.
+    An empty Redis, a killed worker of views, a view with a bug: what a reader sees is right as of the block that he is told, and never
+    older. Without the comparison of positions, the one write for rows and position, or the stop at what cannot be taken in, he sees it.
     """
-    found = results(own_folder)
-    assert [(result.drill, bool(result.control)) for result in found] == [(name, control) for name in HERE for control in (False, True)]
-    assert not [f"{result.drill}, {result.control}: {result.says} {result.verdict.trouble}" for result in found if not result.passed]
+    assert failed(results(own_folder, HERE)) == []
+
+
+@pytest.mark.timeout(900)
+def test_clients_are_told_and_shown_what_the_record_says_while_gateways_die_and_are_restarted(own_folder: Path) -> None:
+    """They go to the other gateway, and on where they were: nothing that they were answered is lost, nothing happens twice.
+
+    A gateway that is told to end answers who has asked. Clients who send again under a new id are noticed, and a gateway that ends at once.
+    """
+    assert failed(results(own_folder, AT_THE_DOORS)) == []
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
 def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> None:
     """They reach into the product; one that no longer finds what it replaces would make a control that controls nothing."""
-    altered = f"from adapters.drill.sabotage import ALTERATIONS; ALTERATIONS[{name!r}]()"
-    subprocess.run([sys.executable, "-c", altered], check=True, env={**os.environ, "DRILL_CLOCK": str(tmp_path / "clock")})
+    altered = f"from adapters.drill.alter import alter; alter([{name!r}])"
+    needs = {"DRILL_CLOCK": str(tmp_path / "clock"), "DRILL_VIEWS": f"unix://{tmp_path}/redis"}
+    subprocess.run([sys.executable, "-c", altered], check=True, env=os.environ | needs)
 
 
 @pytest.mark.soak
 def test_a_thousand_random_faults(own_folder: Path) -> None:
-    """Faults of all kinds, one after the other, in markets of twenty faults each."""
-    anything = Drill("random", faults.anything, NO_COMPARISON, proxied=True)
+    """Faults of all kinds, one after the other, in markets of twenty faults each, whose views are kept and read all the time."""
+    anything = Drill("random", view_faults.anything, NO_COMPARISON, Servers.VIEWS, proxied=True, keepers=2)
     with Grounds(own_folder) as grounds:
         for seed in range(-(-FAULTS // faults.AT_RANDOM)):
             result = attempt(anything, grounds, seed, FOR_LONG, control=False)
+            print(f"seed {seed}: {result.says}; {result.verdict.acknowledged:,} acknowledged, {result.seconds:.0f} s", flush=True)  # noqa: T201
             assert result.passed, f"seed {seed}: {result.says} {result.verdict.findings[:20]} {result.verdict.trouble}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -67,6 +68,34 @@ def test_whoever_inserts_first_is_fenced_by_whoever_inserts_next(log: BlockLog) 
             old.insert_events([an_event(version)])
     new.insert_events([an_event(3)])
     assert new.max_notification_id() == 3
+
+
+def test_processes_that_share_a_partition_insert_in_turn(log: BlockLog) -> None:
+    """Nobody is fenced for good, every version is recorded once, whoever inserts it first has it."""
+    first, second = (ConsumerRecorder(log, shared=True) for _ in range(2))
+    for version in range(1, 7):
+        (first, second)[version % 2].insert_events([an_event(version)])
+    with pytest.raises(IntegrityError, match="version 6 of"):
+        second.insert_events([an_event(6)])
+    assert [found.originator_version for found in first.select_events(UUID(int=99))] == [1, 2, 3, 4, 5, 6]
+
+
+def test_processes_that_share_a_partition_lose_nothing_when_all_insert_at_once(tmp_path: Path) -> None:
+    """Each has a connection of its own, as a process would: a fenced insert is made again, and none is made twice."""
+    logs = [SqliteLog(tmp_path / "record.sqlite") for _ in range(4)]
+
+    def insert(number: int) -> None:
+        recorder = ConsumerRecorder(logs[number], shared=True)
+        for version in range(1, 11):
+            recorder.insert_events([StoredEvent(UUID(int=number), version, "topic", b"")])
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(insert, range(4)))
+    recorder = ConsumerRecorder(logs[0])
+    assert [[each.originator_version for each in recorder.select_events(UUID(int=number))] for number in range(4)] == [[*range(1, 11)]] * 4
+    assert recorder.max_notification_id() == 40
+    for each in logs:
+        each.close()
 
 
 class Unsure(MemoryLog):

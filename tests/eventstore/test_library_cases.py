@@ -45,7 +45,7 @@ class InMemory:
 
 class InSqlite(InMemory):
     def create_recorder(self) -> ConsumerRecorder:
-        folder = tempfile.TemporaryDirectory()
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.addCleanup(folder.cleanup)  # type: ignore[attr-defined]  # mixed into a TestCase
         log = SqliteLog(Path(folder.name) / "consumer.sqlite")
         self.addCleanup(log.close)  # type: ignore[attr-defined]  # as above

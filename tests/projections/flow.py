@@ -41,6 +41,17 @@ def trading(seed: int, count: int, longest: int = 40) -> list[Block]:
     return blocks
 
 
+def blocks_of(commands: list[list[bytes]]) -> list[Block]:
+    """The opening of the market with funds for everyone, then a block of each of *commands*."""
+    engine, head, blocks = Partition(1), genesis(1), list[Block]()
+    begun = [*opening(), *(deposit(account, asset, 10**6) for account in TRADERS for asset in (1, 2, 3))]
+    for rows in (begun, *commands):
+        events = b"".join(map(engine.execute, rows))
+        blocks.append(seal(head, b"".join(rows), events, engine.time_ns))
+        head = after(blocks[-1])
+    return blocks
+
+
 def recorded(blocks: list[Block], log: BlockLog) -> BlockLog:
     """*log* with the same commands and events in the same blocks, sealed in its own epoch."""
     head = log.claim(1)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from domain import verbs as v
 from domain.events import EVENTS
-from domain.rules import MALFORMED_FIELD
+from domain.rules import MALFORMED_FIELD, TOO_MANY_SESSIONS
 from projections.layouts import BAR_SECONDS, Bar, BookOrder, Level, Trade
 from tests.market import Event, decode, decode_row, per_command
 
 CODE = {kind.name: kind.code for kind in EVENTS}
+KIND = {kind.name: kind for kind in EVENTS}
 STEP_NS = 300 * 10**9
 
 
@@ -71,6 +72,7 @@ class Naive:
     states: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # of an instrument: state, since, listed
     kinds: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     assets: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    named: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)  # by account and command id: the fields of a Command
     commands: int = 0
     blocks: int = 0
 
@@ -83,12 +85,25 @@ class Naive:
             if not (outcome.name == "CommandRefused" and outcome.rule == MALFORMED_FIELD):
                 self.time_ns = max(self.time_ns, command["received_ns"])
             self.commands += 1
+            self.name(command, outcome)
             for happened in caused:
                 self.kinds[CODE[happened.name]] += 1
                 take = getattr(self, f"take_{happened.name}", None)
                 if take:
                     take(happened, command, outcome)
                 self.next_event += 1
+
+    def name(self, command: dict[str, int], outcome: Event) -> None:
+        """A command that its sender named, the first time that it counts."""
+        refusal = outcome.name == "CommandRefused"
+        if command.get("session", 1) or not command["sequence"] or outcome.name == "CommandRepeated":
+            return
+        if not (refusal and outcome.rule in {MALFORMED_FIELD, TOO_MANY_SESSIONS}):
+            by_word = {field.word: value for field, (_, value) in zip(KIND[outcome.name].fields, outcome.fields, strict=True)}
+            detail, limit, observed = (by_word.get(word, 0) for word in (1, 2, 3))
+            words = (self.number, self.blocks, self.time_ns, command["verb"], CODE[outcome.name])
+            key = command["account"], command["sequence"]
+            self.named[key] = (*words, detail, limit if refusal else 0, observed if refusal else 0)
 
     def asset(self, instrument: int, side: int) -> int:
         return self.listed[instrument]["quote_asset" if side == v.BUY else "base_asset"]

@@ -14,14 +14,28 @@ from hypothesis import strategies as st
 from domain import queries
 from domain.partition import Partition
 from domain.verbs import BUY, SELL
+from eventstore.codec import as_rows
 from projections.book import Book
 from projections.columns import Columns
+from projections.commands import Commands
 from projections.depth import Depth
 from projections.embedded import FOLDS, Views
 from projections.executions import Executions
-from projections.layouts import BALANCE, BOOK_ORDERS, DEPTH_LEVELS, KEPT_IN_ALL, KEPT_PER_ACCOUNT, LAST_TRADES, Balance, Bar, balance_key
+from projections.layouts import (
+    BALANCE,
+    BOOK_ORDERS,
+    COMMANDS_KEPT,
+    DEPTH_LEVELS,
+    KEPT_IN_ALL,
+    KEPT_PER_ACCOUNT,
+    LAST_TRADES,
+    Balance,
+    Bar,
+    balance_key,
+)
 from projections.orders import Orders
 from projections.rings import Rings
+from projections.runs import Run
 from projections.statements import Statements
 from projections.view import Fold, MemoryView, Rows
 from tests.projections.flow import trading
@@ -37,7 +51,7 @@ def test_every_view_is_what_the_events_say(seed: int, longest: int) -> None:
     naive, views = Naive(1), Views(1)
     for block in trading(seed, 400, longest):
         naive.take(*block.rows())
-        views.advance(block)
+        views.advance(Columns(block))
         assert not views.stopped
         for name, expected in shown_by(naive).items():
             assert without_zeros(views.views[name].rows) == without_zeros(expected), f"{name} after block {block.seq}"
@@ -85,6 +99,7 @@ def shown_by(naive: Naive) -> dict[str, Rows]:
             f"instrument:{instrument}": words(*state, *list(naive.listed[instrument].values())[6:])
             for instrument, state in naive.states.items()
         },
+        "commands": commands_of(naive),
         "totals": totals_of(naive),
     }
 
@@ -122,6 +137,10 @@ def ring(name: str, rows: list[tuple[int, bytes]], kept: int = KEPT_PER_ACCOUNT,
     return {key: row for key, (at, row) in shown.items() if at >= len(rows) - in_all}
 
 
+def commands_of(naive: Naive, kept: int = COMMANDS_KEPT) -> Rows:
+    return {f"command:{account}:{name}": words(*row) for (account, name), row in list(naive.named.items())[-kept:]}
+
+
 def totals_of(naive: Naive) -> Rows:
     trades = [trade for each in naive.trades.values() for trade in each]
     volume = sum(trade.quantity_lots for trade in trades).to_bytes(16, "little")
@@ -156,6 +175,20 @@ def test_what_is_kept_of_each_account_is_bounded_for_each_and_for_all(seed: int,
             assert rows == ring(name, entries, kept=3, in_all=7)
 
 
+@settings(max_examples=10)
+@given(SEEDS, st.integers(1, 30))
+def test_of_the_commands_that_were_named_the_newest_are_kept(seed: int, longest: int) -> None:
+    """Here five; a view that begins in between has the same."""
+    naive, view, fold = Naive(1), MemoryView(), Commands(5)
+    for block in trading(seed, 200, longest):
+        naive.take(*block.rows())
+        view.write(fold.fold(Columns(block)), 1, block.seq)
+        assert view.rows == commands_of(naive, 5) == fold.rows(1)
+        restored = Commands(5)
+        restored.restore(fold.state())
+        assert restored.state() == fold.state()
+
+
 @pytest.mark.parametrize("name", FOLDS)
 def test_a_fold_restored_from_its_state_goes_on_as_if_it_had_never_stopped(name: str) -> None:
     """Same rows from every later block, and the same state at the end."""
@@ -178,7 +211,7 @@ def test_the_views_say_what_the_engine_says_at_the_end(seed: int) -> None:
     engine, views, depth, book = Partition(1), Views(1), Depth(), Book()
     for block in trading(seed, 400):
         engine.apply(*block.rows())
-        views.advance(block)
+        views.advance(Columns(block))
         depth.fold(Columns(block))
         book.fold(Columns(block))
     for instrument in (1, 2, 3):
@@ -196,3 +229,26 @@ def test_the_views_say_what_the_engine_says_at_the_end(seed: int) -> None:
         for asset, both in queries.balances(engine, account).items()
     }
     assert without_zeros(views.views["balances"].rows) == without_zeros(balances)
+
+
+@settings(max_examples=10)
+@given(SEEDS, st.integers(2, 30))
+@pytest.mark.parametrize("at_hand", [True, False])
+@pytest.mark.parametrize("name", FOLDS)
+def test_blocks_taken_together_end_in_the_rows_of_each_taken_alone(name: str, at_hand: bool, seed: int, together: int) -> None:
+    """Decoded, or with their rows at hand."""
+    alone, at_once = MemoryView(), MemoryView()
+    one, other = FOLDS[name](), FOLDS[name]()
+    blocks = [Columns(block) for block in trading(seed, 200, 10)]
+    for begin in range(0, len(blocks), together):
+        some = blocks[begin : begin + together]
+        for block in some:
+            alone.write(one.fold(block), 1, block.seq)
+        taken = [Columns(block.source, as_rows(*block.source.rows())) for block in some] if at_hand else some
+        at_once.write(other.fold(Run(taken)), 1, some[-1].seq)
+        assert at_once.rows == alone.rows
+    assert one.state() == other.state()
+
+
+def test_every_fold_of_this_process_takes_runs() -> None:
+    assert all(getattr(make(), "takes_runs", False) for make in FOLDS.values())

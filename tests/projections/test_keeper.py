@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,9 +26,12 @@ FOLDS: dict[str, Callable[[], Fold]] = {"quotes": Quotes, "depth": Depth}
 class Far(MemoryView):
     """A view that can be away, can lose all it has, and notices when it was not left as it is: as the one in Redis does."""
 
+    rows_at_once = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.writes = list[int]()
         self.said = ""
         self._left_at: int | None = None
 
@@ -44,6 +48,7 @@ class Far(MemoryView):
             raise Displaced(partition, left_at, found_at)
         super().write(rows, partition, seq)
         self._left_at, self.said = seq, ""
+        self.writes.append(seq)
 
     def say(self, partition: int, why: str) -> None:
         self.said = f"{partition}: {why}"
@@ -72,6 +77,7 @@ class Kept:
         for block in blocks:
             if self.keeper.wants(block.seq):
                 self.keeper.take(block)
+        self.keeper.write()
 
     def tend(self) -> None:
         while self.keeper.tend():
@@ -125,6 +131,99 @@ def test_whatever_the_topic_does_the_views_are_as_the_record_says(brought: str) 
     assert kept.rows() == naive()
 
 
+def test_blocks_that_came_meanwhile_are_one_write_as_of_the_last_of_them() -> None:
+    kept = Kept()
+    for view in kept.views.values():
+        view.rows_at_once = 1_000_000
+    kept.commit(BLOCKS[:10])
+    kept.tend()
+    kept.bring(kept.commit(BLOCKS[10:25]))
+    kept.bring(kept.commit(BLOCKS[25:]))
+    assert {name: view.writes for name, view in kept.views.items()} == {name: [10, 25, len(BLOCKS)] for name in FOLDS}
+    assert kept.rows() == naive()
+
+
+def test_blocks_that_came_meanwhile_are_folded_at_once_by_folds_that_can() -> None:
+    folds = list[int]()
+
+    class Counting(Quotes):
+        def fold(self, block: Columns) -> Rows:
+            folds.append(block.seq)
+            return super().fold(block)
+
+    class OneByOne(Counting):
+        takes_runs = False  # type: ignore[misc] # on purpose
+
+    kept = Kept({"quotes": Counting, "depth": Depth})
+    kept.commit(BLOCKS[:10])
+    kept.tend()
+    folds.clear()
+    kept.bring([*kept.commit(BLOCKS[10:25]), BLOCKS[20]])
+    kept.bring(kept.commit(BLOCKS[25:]))
+    assert folds == [25, len(BLOCKS)]
+    assert kept.rows() == naive()
+
+    single = Kept({"quotes": OneByOne})
+    single.commit(BLOCKS[:10])
+    single.tend()
+    folds.clear()
+    single.bring(single.commit(BLOCKS[10:]))
+    assert folds == [block.seq for block in BLOCKS[10:]]
+    assert single.rows()["quotes"] == naive()["quotes"]
+
+
+def test_rows_that_are_as_many_as_the_view_takes_at_once_do_not_wait_for_more_blocks() -> None:
+    kept = Kept({"quotes": Quotes})
+    kept.views["quotes"].rows_at_once = 1
+    kept.commit(BLOCKS)
+    kept.tend()
+    fold = Quotes()
+    changed = {block.seq for block in BLOCKS if fold.fold(Columns(block))}
+    assert 1 < len(changed) < len(BLOCKS)
+    assert kept.views["quotes"].writes == sorted(changed | {len(BLOCKS)})
+
+
+def test_a_view_that_was_away_gets_what_waited_though_no_block_follows() -> None:
+    kept = Kept()
+    kept.commit(BLOCKS[:10])
+    kept.tend()
+    for view in kept.views.values():
+        view.rows_at_once = 1_000_000
+    kept.commit(BLOCKS[10:])
+    for view in kept.views.values():
+        view.away = True
+    kept.bring(BLOCKS[10:])
+    kept.tend()
+    assert kept.keeper.positions() == {"quotes": 10, "depth": 10}
+    for view in kept.views.values():
+        view.away = False
+    kept.tend()
+    assert kept.keeper.not_ready() == []
+    assert kept.rows() == naive()
+
+
+def test_a_poison_block_lets_those_before_it_be_written_be_the_view_away_meanwhile_or_not() -> None:
+    class Choking(Quotes):
+        def fold(self, block: Columns) -> Rows:
+            if block.first_seq <= 13 <= block.seq:
+                raise ZeroDivisionError("poison")
+            return super().fold(block)
+
+    kept = Kept({"quotes": Choking})
+    view = kept.views["quotes"]
+    view.rows_at_once = 1_000_000
+    kept.commit(BLOCKS[:10])
+    kept.tend()
+    kept.commit(BLOCKS[10:])
+    view.away = True
+    kept.bring(BLOCKS[10:])
+    assert kept.keeper.stopped() == []
+    view.away = False
+    kept.tend()
+    assert kept.keeper.not_ready() == ["view quotes of partition 1: stopped before block 13: ZeroDivisionError: poison"]
+    assert (kept.keeper.positions(), view.writes) == ({"quotes": 12}, [10, 12])
+
+
 def test_a_last_block_that_the_topic_does_not_bring_is_read_from_the_record() -> None:
     """No later block shows the gap: a reader of the topic may begin after it, as one does that joins a group meanwhile."""
     kept = Kept()
@@ -139,12 +238,34 @@ def test_a_last_block_that_the_topic_does_not_bring_is_read_from_the_record() ->
     assert kept.rows() == naive()
 
 
+def test_what_the_topic_is_bringing_is_not_read_from_the_record_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is behind by more than a moment is no reason to ask the database for what is on its way."""
+    now = [100.0]
+    monkeypatch.setattr(keeping, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(keeping, "SILENT_S", 1.0)
+    kept = Kept()
+    kept.commit(BLOCKS[:10])
+    kept.tend()
+    kept.commit(BLOCKS[10:])
+    for block in BLOCKS[10:20]:
+        now[0] += 0.9
+        kept.bring([block])
+        kept.keeper.notice(len(BLOCKS))
+        assert not kept.keeper.tend()
+    assert kept.keeper.positions() == {"quotes": 20, "depth": 20}
+    for _ in range(2):
+        now[0] += 1.1
+        kept.keeper.notice(len(BLOCKS))
+    kept.tend()
+    assert (kept.rows(), kept.keeper.brought_blocks, kept.keeper.read_blocks) == (naive(), 10, len(BLOCKS) - 10)
+
+
 def test_a_view_that_is_away_is_waited_for_and_folds_no_block_twice() -> None:
     folded = list[int]()
 
     class Counting(Quotes):
         def fold(self, block: Columns) -> Rows:
-            folded.append(block.seq)
+            folded.extend(range(block.first_seq, block.seq + 1))
             return super().fold(block)
 
     kept = Kept({"quotes": Counting, "depth": Depth})
@@ -194,7 +315,7 @@ def test_a_view_that_another_writes_further_is_gone_on_with() -> None:
 def test_a_poison_block_stops_its_view_alone_with_an_alarm_and_word_of_it(caplog: pytest.LogCaptureFixture) -> None:
     class Choking(Quotes):
         def fold(self, block: Columns) -> Rows:
-            if block.seq == 13:
+            if block.first_seq <= 13 <= block.seq:
                 raise ZeroDivisionError("poison")
             return super().fold(block)
 

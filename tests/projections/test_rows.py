@@ -70,7 +70,7 @@ class Shown:
         block = seal(self.head, b"".join(commands), self.engine.execute(b"".join(commands)), self.engine.time_ns)
         self.head = after(block)
         self.blocks.append(block)
-        self.views.advance(block)
+        self.views.advance(Columns(block))
         assert not self.views.stopped
         return self
 

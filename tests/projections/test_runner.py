@@ -65,7 +65,7 @@ def position(views: Views) -> int:
 def same_as_undisturbed(views: Views) -> bool:
     undisturbed = Views(1)
     for block in BLOCKS:
-        undisturbed.advance(block)
+        undisturbed.advance(Columns(block))
     return {name: view.rows for name, view in views.views.items()} == {name: undisturbed.views[name].rows for name in views.views}
 
 
@@ -74,7 +74,7 @@ def test_it_begins_with_what_the_record_has_and_goes_on_with_what_is_offered() -
     with Runner(views, recorded(BLOCKS[:30], log)) as runner:
         until(lambda: position(views) == 30)
         for block in BLOCKS[30:]:
-            runner.offer(block)
+            runner.offer(Columns(block))
         until(lambda: position(views) == len(BLOCKS))
     assert (log.reads, runner.dropped) == ([0], 0)
     assert same_as_undisturbed(views)
@@ -87,11 +87,11 @@ def test_who_offers_never_waits_and_what_was_dropped_is_read_from_the_record() -
     with Runner(views, log, waiting_blocks=4) as runner:
         until(lambda: log.reads == [0])
         for block in BLOCKS[:2]:
-            runner.offer(block)
+            runner.offer(Columns(block))
         assert held.entered.wait(PATIENCE_S)
         recorded(BLOCKS, log)
         for block in BLOCKS[2:]:
-            runner.offer(block)
+            runner.offer(Columns(block))
         assert runner.dropped == 4
         held.go_on.set()
         until(lambda: position(views) == len(BLOCKS))
@@ -104,8 +104,8 @@ def test_a_gap_in_what_is_offered_is_read_from_the_record() -> None:
     with Runner(views, log) as runner:
         until(lambda: log.reads == [0])
         recorded(BLOCKS, log)
-        runner.offer(BLOCKS[0])
-        runner.offer(BLOCKS[-1])
+        runner.offer(Columns(BLOCKS[0]))
+        runner.offer(Columns(BLOCKS[-1]))
         until(lambda: position(views) == len(BLOCKS))
     assert same_as_undisturbed(views)
 
@@ -129,7 +129,7 @@ def test_a_damaged_record_stops_the_views_and_nobody_else(failure: Exception, ca
     with Runner(views, log) as runner:
         until(lambda: runner.failure is failure)
         for block in BLOCKS:
-            runner.offer(block)
+            runner.offer(Columns(block))
     assert "views of partition 1" in caplog.text
     assert position(views) == 0
 
@@ -142,8 +142,9 @@ class Slow(Quotes):
         return super().fold(block)
 
 
-def test_while_the_writer_is_busy_a_tenth_of_the_time_is_for_the_views() -> None:
+def test_while_the_writer_is_busy_a_tenth_of_the_time_is_for_the_views(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not less: the views of a market that never rests would stand still."""
+    monkeypatch.setattr("projections.runs.RUN_EVENTS", 1)
     taken_s = {}
     for busy in (False, True):
         views = Views(1, {"quotes": Slow})
@@ -157,14 +158,16 @@ def test_while_the_writer_is_busy_a_tenth_of_the_time_is_for_the_views() -> None
 def test_closing_does_not_wait_for_a_busy_writer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("projections.runner.GIVES_WAY_AT_MOST_S", 10 * PATIENCE_S)
     monkeypatch.setattr("projections.runner.GIVES_WAY", 10**6)
+    monkeypatch.setattr("projections.runs.RUN_EVENTS", 1)
     views = Views(1)
     with Runner(views, recorded(BLOCKS[:5], Log()), busy=lambda: True):
         until(lambda: position(views) == 1)
     assert position(views) == 1
 
 
-def test_closing_does_not_wait_for_the_rest_of_the_record() -> None:
+def test_closing_does_not_wait_for_the_rest_of_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long record is not read to its end when the process is asked to stop."""
+    monkeypatch.setattr("projections.runs.RUN_EVENTS", 1)
     held = Held()
     views = Views(1, {"quotes": lambda: held})
     log: BlockLog = recorded(BLOCKS, MemoryLog())
@@ -177,3 +180,44 @@ def test_closing_does_not_wait_for_the_rest_of_the_record() -> None:
     closing.join(PATIENCE_S)
     assert not closing.is_alive()
     assert position(views) == 2
+
+
+class Counted(Quotes):
+    """A fold that counts how often it is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def fold(self, block: Columns) -> Rows:
+        self.calls += 1
+        time.sleep(0.01)
+        return super().fold(block)
+
+
+def test_who_is_not_behind_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.runner.RESTS", 10**6)
+    monkeypatch.setattr("projections.runner.RESTS_AT_MOST_S", PATIENCE_S)
+    log = Log()
+    views = Views(1, {"quotes": Quotes})
+    with Runner(views, log) as runner:
+        until(lambda: log.reads == [0])
+        for block in BLOCKS[:5]:
+            runner.offer(Columns(block))
+            until(lambda block=block: position(views) == block.seq)  # type: ignore[misc]
+
+
+def test_what_comes_while_it_rests_is_taken_in_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many short blocks cost the interpreter that also answers clients what few cost."""
+    monkeypatch.setattr("projections.runner.RESTS", 10**6)
+    monkeypatch.setattr("projections.runner.RESTS_AT_MOST_S", 0.2)
+    counted, log = Counted(), Log()
+    views = Views(1, {"quotes": lambda: counted})
+    with Runner(views, log) as runner:
+        until(lambda: log.reads == [0])
+        for block in BLOCKS:
+            runner.offer(Columns(block))
+            time.sleep(0.002)
+        until(lambda: position(views) == len(BLOCKS))
+    assert counted.calls <= 3
+    assert same_as_undisturbed(views)

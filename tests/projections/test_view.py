@@ -117,6 +117,32 @@ def test_a_fold_that_is_ahead_of_its_view_does_not_write_it() -> None:
     assert (empty.rows, empty.position(1)) == ({}, 0)
 
 
+def test_several_blocks_may_be_taken_in_and_written_once() -> None:
+    """Whoever is behind writes each row once, as its last block leaves it: also over what a further writer wrote meanwhile."""
+
+    class Seen(MemoryView):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seqs = list[int]()
+
+        def write(self, rows: Rows, partition: int, seq: int) -> None:
+            self.seqs.append(seq)
+            super().write(rows, partition, seq)
+
+    view = Seen()
+    first, second = quotes(view), quotes(view)
+    for block in BLOCKS[:9]:
+        first.take(Columns(block))
+    assert (view.rows, view.position(1), first.seq) == ({}, 0, 9)
+    for block in BLOCKS:
+        second.take(Columns(block))
+    first.write()
+    second.write()
+    first.write()
+    assert view.seqs == [9, len(BLOCKS)]
+    assert view.rows == undisturbed("quotes")
+
+
 def test_a_block_of_another_partition_is_a_mistake_of_the_runner() -> None:
     with pytest.raises(AssertionError, match="partition 1 for a projection of 2"):
         Projection(2, Quotes(), MemoryView()).advance(Columns(BLOCKS[0]))
@@ -134,7 +160,7 @@ def test_a_poison_block_stops_its_view_and_no_other(caplog: pytest.LogCaptureFix
     views = Views(1, {**FOLDS, "quotes": Choking})
     with caplog.at_level(logging.ERROR):
         for block in BLOCKS:
-            views.advance(block)
+            views.advance(Columns(block))
     assert list(views.stopped) == ["quotes"]
     assert "view quotes of partition 1 stopped before block 3" in caplog.text
     assert views.views["quotes"].position(1) == 2
@@ -144,9 +170,9 @@ def test_a_poison_block_stops_its_view_and_no_other(caplog: pytest.LogCaptureFix
 def test_views_catch_up_from_the_record() -> None:
     """After a start, or a gap: whatever they missed is in the log."""
     views = Views(1)
-    views.advance(BLOCKS[0])
+    views.advance(Columns(BLOCKS[0]))
     with pytest.raises(Gap):
-        views.advance(BLOCKS[2])
+        views.advance(Columns(BLOCKS[2]))
     views.catch_up(recorded(BLOCKS, MemoryLog()))
     assert views.views["trades"].position(1) == len(BLOCKS)
     assert views.views["trades"].rows == undisturbed("trades")
@@ -156,5 +182,5 @@ def undisturbed(name: str) -> Rows:
     """The rows of a view that saw every block once."""
     views = Views(1)
     for block in BLOCKS:
-        views.advance(block)
+        views.advance(Columns(block))
     return views.views[name].rows

@@ -28,6 +28,7 @@ from tests.market import buy, decode, deposit, list_instrument, open_account, se
 SHORT, LONG = 30, 300
 COMMANDS = 12
 KEPT = 128
+RUN_EVENTS = 100  # of blocks that views take together: a few of these
 SLACK_BYTES = 100_000  # the most that a reader of SQLite comes to hold, however long the record
 
 OPENING = [
@@ -68,7 +69,9 @@ def resting_order(log: BlockLog) -> int:
 def follow(log: BlockLog) -> None:
     """All views; those that keep the newest entries are full before the short record ends."""
     few = {"orders": Orders, "executions": Executions, "statements": Statements}
-    Views(1, FOLDS | {name: lambda fold=fold: fold(Rings(in_all=KEPT)) for name, fold in few.items()}).catch_up(log)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("projections.runs.RUN_EVENTS", RUN_EVENTS)
+        Views(1, FOLDS | {name: lambda fold=fold: fold(Rings(in_all=KEPT)) for name, fold in few.items()}).catch_up(log)
 
 
 @pytest.mark.parametrize(

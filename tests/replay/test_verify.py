@@ -6,9 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from eventsourcing.persistence import StoredEvent
 
-from eventstore.blocks import Head
+from eventstore.blocks import Head, digest
+from eventstore.consumers import ConsumerRecorder
 from eventstore.memory import MemoryLog
+from eventstore.ports import CONSUMER_PARTITION, markets
 from replay.source import Bad, blocks, verify
 from tests.replay.records import BLOCKS, STEPS, record, recorded, rewritten
 
@@ -88,3 +91,39 @@ def inflated(events: bytes) -> bytes:
     rows = np.frombuffer(events, "<i8").reshape(-1, 8).copy()
     rows[:, 4] *= 100
     return rows.tobytes()
+
+
+def registered() -> MemoryLog:
+    """What a consumer recorded in three blocks."""
+    log = MemoryLog()
+    recorder = ConsumerRecorder(log)
+    for number in range(1, 4):
+        recorder.insert_events([StoredEvent("a stream", number, "a topic", b"a state")])
+    return log
+
+
+def test_what_a_consumer_recorded_is_verified_by_its_chain() -> None:
+    log = registered()
+    found = verify(log, CONSUMER_PARTITION)
+    assert (found.ok, found.blocks, found.events, found.state_hash) == (True, 3, 3, log.head(CONSUMER_PARTITION).hash)
+
+
+@pytest.mark.parametrize("forged", ["a byte", "the number of events"])
+def test_the_first_bad_block_of_a_consumer_is_named(forged: str) -> None:
+    log = registered()
+    chain = log._chains[CONSUMER_PARTITION]
+    if forged == "a byte":
+        chain[1] = replace(chain[1], payload=chain[1].payload[:-1] + b"!")
+    else:
+        last = replace(chain[2], event_count=2)
+        chain[2] = replace(last, hash=digest(last))
+    found = verify(log, CONSUMER_PARTITION)
+    assert found.first_bad
+    assert (found.ok, found.first_bad.seq) == (False, 2 if forged == "a byte" else 3)
+
+
+def test_a_market_is_told_from_what_a_consumer_recorded() -> None:
+    log = recorded(BLOCKS)
+    ConsumerRecorder(log).insert_events([StoredEvent("a stream", 1, "a topic", b"a state")])
+    assert sorted(log.partitions()) == [CONSUMER_PARTITION, 1]
+    assert markets(log) == [1]

@@ -36,6 +36,6 @@ def clients() -> Iterator[Callable[..., Client]]:
         def make(market: StackMarket, partition: int = 1) -> Client:
             sender = opened.enter_context(closing(CommandsTopic(market.settings.kafka, prefix=market.settings.topic_prefix)))
             outcomes = opened.enter_context(closing(Outcomes(market.blocks_topic(), partition)))
-            return Client(sender, outcomes, partition)
+            return Client(market, sender, outcomes, partition)
 
         yield make

@@ -12,6 +12,7 @@
     empty_database   of one test, as `outcry migrate` finds it the first time
     topic_prefix     of one test, for the names of topics and groups
     own_folder       of one test, for servers of its own
+    three_standbys   a PostgreSQL of one module with three standbys, which tests may kill, stop and hold up: up() at the start of each
     own_stack        makes stacks for tests that kill servers: own_stack(standby=True) is up, and gone after the test
 
 The shared servers start when the first test asks, and serve all workers of a run. A run that was killed leaves its servers behind; the next
@@ -94,6 +95,12 @@ def full_stack(shared_folder: Path) -> Stack:
 
 
 @pytest.fixture(scope="session")
+def views_stack(shared_folder: Path) -> Stack:
+    """The shared stack, PostgreSQL, Kafka and Redis running."""
+    return _up(Stack(shared_folder / "stack", redis=True))
+
+
+@pytest.fixture(scope="session")
 def redis_stack(shared_folder: Path) -> Stack:
     """The shared stack, Redis running."""
     return _up(Stack(shared_folder / "stack", postgres=False, kafka=False, redis=True))
@@ -103,6 +110,14 @@ def redis_stack(shared_folder: Path) -> Stack:
 def opensearch_stack(shared_folder: Path) -> Stack:
     """The shared stack, OpenSearch running."""
     return _up(Stack(shared_folder / "stack", postgres=False, kafka=False, opensearch=True, opensearch_heap_mb=SMALL_HEAP_MB))
+
+
+@pytest.fixture(scope="module")
+def three_standbys(shared_folder: Path) -> Iterator[Stack]:
+    """PostgreSQL and three standbys that stream from it. Of one worker: a killed server is gone only when its parent took it away."""
+    stack = _up(Stack(shared_folder / f"three-{secrets.token_hex(4)}", kafka=False, standbys=3))
+    yield stack
+    stack.destroy()
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,10 @@ class StackMarket:
                     return worker
         raise AssertionError(f"nobody owns partition {partition}")
 
+    def logs(self) -> str:
+        """What its workers wrote."""
+        return "\n".join(f"{name}:\n{(self.folder / f'{name}.log').read_text()}" for name in self.workers)
+
     def record(self) -> PostgresLog:
         """The record; close it."""
         return PostgresLog(self.settings.postgres)
@@ -116,6 +120,7 @@ class StackMarket:
 class Client:
     """Sends commands to one partition and learns what became of them."""
 
+    market: StackMarket
     sender: CommandsTopic
     outcomes: Outcomes
     partition: int
@@ -129,7 +134,10 @@ class Client:
         named = session or self.session
         answer = self.outcomes.expect(session=named, sequence=sequence)
         self.sender.send(self.partition, batch.encode(with_word(with_word(row, 2, named), 3, sequence)))
-        return answer.result(PATIENCE_S)
+        try:
+            return answer.result(PATIENCE_S)
+        except TimeoutError:
+            raise AssertionError(f"partition {self.partition} has not answered {sequence}; {self.market.logs()}") from None
 
 
 def eventually(happened: Callable[[], object], patience_s: float = PATIENCE_S) -> None:

@@ -22,6 +22,7 @@ def main() -> int:
     log = SqliteLog(Path(record))
     head = log.claim(PARTITION)
     relay = Relay(log, BlocksTopic(bootstrap, CLUSTER, name), PARTITION)
+    relay.start()
     for number in range(int(blocks)):
         block = block_after(head)
         log.append(block)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -339,11 +339,31 @@ def test_a_worker_that_slept_through_its_session_is_told_that_it_lost(members: M
     members.until(members.share)
 
 
+def test_a_group_that_the_brokers_lost_is_joined_anew(own_stack: Callable[..., Stack], topic_prefix: str) -> None:
+    """As after a power cut: the topics are there, what was known of groups is not. What was read before is not passed on again."""
+    own = own_stack(postgres=False)
+    topics.create(own.kafka_bootstrap, topics.wanted(1, 1, topic_prefix))
+    worker, node = Worker(own.kafka_bootstrap, topic_prefix), own.servers["kafka-1"]
+    with closing(CommandsTopic(own.kafka_bootstrap, prefix=topic_prefix)) as client, worker.running():
+        send(client, 3)
+        until(lambda: len(worker.batches) == 3)
+        worker.offsets[1] = 3
+        node.kill()
+        for log in (node.folder / "data").glob("__consumer_offsets-*/*.log"):
+            log.unlink()
+        node.start()
+        send(client, 2)
+        until(lambda: len(worker.batches) == 5)
+    assert worker.of(1) == [1, 2, 3, 4, 5]
+    assert worker.told == [("assigned", 1), ("revoked", 1)] * 2
+
+
 def test_an_order_goes_in_through_kafka_and_its_outcome_comes_out(worker: Worker, client: CommandsTopic, tmp_path: Path) -> None:
     """The whole way: commands, the writer, the relay, and a client who reads the blocks."""
     topic = BlocksTopic(worker.bootstrap, CLUSTER, worker.prefix + topics.BLOCKS)
     log = MemoryLog()
     relay = Relay(log, topic, 1)
+    relay.start()
     outcomes = Outcomes(topic, 1)
     with Writer(log, MemorySnapshots(), 1, on_commit=lambda block, *_: relay.offer(block)) as writer:
 

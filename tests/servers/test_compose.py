@@ -6,17 +6,22 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from string import Template
 
+import httpx
 import psycopg
 import pytest
 import redis
 import yaml  # type: ignore[import-untyped]
 
-from adapters.stack import install, kafka, loopback, opensearch, postgres, process
+from adapters.settings import load
+from adapters.stack import install, kafka, loopback, nginx, opensearch, postgres, process
+from adapters.stack.errors import NotInstalled
 from adapters.stack.kafka import Kafka, Peer
 from adapters.stack.postgres import Postgres
 from adapters.stack.redis import Redis
@@ -90,6 +95,47 @@ def test_opensearch_has_the_same_settings() -> None:
     heap_mb = Shape().opensearch_heap_mb
     assert theirs["OPENSEARCH_JAVA_OPTS"] == f"-Xms{heap_mb}m -Xmx{heap_mb}m"
     assert theirs["DISABLE_SECURITY_PLUGIN"] == "true"
+
+
+def test_nginx_has_the_same_configuration() -> None:
+    """Every word of the template is filled in, with what `outcry stack up` has but for paths and ports."""
+    theirs = SERVICES["nginx"]["environment"]
+    words = set(re.findall(r"\$\{([A-Z_]+)\}", nginx.TEMPLATE.read_text())) - {"WORDS"}
+    assert words == theirs.keys() - {"NGINX_ENVSUBST_OUTPUT_DIR"}
+    assert {key: int(theirs[key]) for key in nginx.BOUNDS} == nginx.BOUNDS
+    gateways = load({"OUTCRY_GATEWAYS": ",".join(re.findall(r'"(\d+:\d+)"', COMPOSE.split("gateways = ")[1].split("\n")[0]))}).gateways
+    for word, ports in (("REST", [each.rest for each in gateways]), ("WS", [each.ws for each in gateways])):
+        assert theirs[word].split() == nginx.upstreams(f"127.0.0.1:{port}" for port in ports).split()
+    mounted = {Path(DEPLOY, each.split(":")[0]).resolve() for each in SERVICES["nginx"]["volumes"]}
+    assert {nginx.TEMPLATE, nginx.PAGE.parent} <= mounted
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+def test_nginx_serves_with_the_certificate_that_is_made_so(own_folder: Path) -> None:
+    """The template as the image fills it in, but for its paths; the certificate by the command that the file gives."""
+    try:
+        program = install.need(install.NGINX)
+    except NotInstalled as missing:
+        pytest.skip(str(missing))
+    (made,) = re.findall(r"#   (openssl req .*)", COMPOSE)
+    subprocess.run(["sh", "-c", made], cwd=own_folder, check=True, capture_output=True)
+    port, status = loopback.free_port(()), loopback.free_port(())
+    here = {"RUN": own_folder, "LOG": own_folder / "access.log", "STATIC": nginx.PAGE.parent, "LISTEN": f"127.0.0.1:{port}"}
+    here |= {"STATUS": f"127.0.0.1:{status}", "CERTIFICATE": own_folder / "nginx.pem", "KEY": own_folder / "nginx.key", "FILES": "1024"}
+    words = {**SERVICES["nginx"]["environment"], **here, "CONNECTIONS": "512"}
+    configuration = own_folder / "outcry.conf"
+    configuration.write_text(f"user root;\n{Template(nginx.TEMPLATE.read_text()).safe_substitute(words)}")
+    served = process.start([str(program), "-e", "stderr", "-c", str(configuration)], own_folder / "log", own_folder, None, {})
+    assert served
+    try:
+        end = time.monotonic() + 30
+        while not loopback.answers(port):
+            assert time.monotonic() < end, (own_folder / "log").read_text()
+        context = ssl.create_default_context(cafile=str(own_folder / "nginx.pem"))
+        assert httpx.get(f"https://localhost:{port}/", verify=context).status_code == 200
+    finally:
+        served.signal(signal.SIGTERM)
+        assert served.wait_gone(20)
 
 
 def test_the_versions_are_the_same() -> None:

@@ -40,6 +40,7 @@ def topic(kafka_stack: Stack, topic_prefix: str) -> BlocksTopic:
 def relaying(log: MemoryLog, topic: BlocksTopic) -> Iterator[Relay]:
     """A relay that has caught up with the record."""
     running = Relay(log, topic, PARTITION)
+    running.start()
     try:
         until(lambda: running.failure or running.seq == log.head(PARTITION).seq)
         yield running
@@ -155,6 +156,7 @@ def test_an_owner_who_comes_while_kafka_is_down_relays_when_it_is_back(own_stack
     log = MemoryLog()
     grow(log, 3)
     running = Relay(log, BlocksTopic(stack.kafka_bootstrap, CLUSTER), PARTITION)
+    running.start()
     until(lambda: running.trouble)
     assert "kafka at" in running.trouble
     stack.servers["kafka-1"].start()
@@ -324,3 +326,15 @@ def test_what_the_topic_no_longer_has_is_to_be_read_in_the_record(topic: BlocksT
 def test_brokers_that_do_not_answer_are_named() -> None:
     with pytest.raises(StoreFailed, match=r"kafka at 127\.0\.0\.1:9: topic blocks, partition 1"):
         BlocksTopic("127.0.0.1:9", CLUSTER, patience_s=0.5).tail(PARTITION)
+
+
+def test_what_is_offered_before_it_starts_is_relayed(topic: BlocksTopic) -> None:
+    """A writer may commit before the one who takes a partition over has got round to its relay."""
+    log = MemoryLog()
+    early = Relay(log, topic, PARTITION)
+    for block in grow(log, 3):
+        early.offer(block)
+    early.start()
+    until(lambda: early.seq == 3)
+    early.close(5)
+    assert seqs(topic) == [1, 2, 3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from adapters.cli.app import run
 from adapters.cli.output import NO, USAGE
+from adapters.settings import load
 from adapters.stack.stack import Stack
 
 
@@ -57,6 +59,39 @@ def test_a_stack_is_made_looked_at_mended_and_stopped(own_folder: Path, capfd: p
     assert (after.code, {server["state"] for server in after.json["servers"]}) == (NO, {"stopped"})
 
 
+def test_nginx_is_shown_with_its_gateways_and_whom_to_trust_and_takes_another_while_it_runs(
+    own_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ports of gateways stay what they were: those that run go on."""
+    folder = own_folder / "stack"
+    monkeypatch.setattr(Stack, "__init__", partialmethod(Stack.__init__, postgres=False, kafka=False))
+    made = Ran(folder, capfd, "up", "--with", "nginx")
+    try:
+        assert (made.code, f"curl --cacert {folder}/authority.pem https://127.0.0.1:" in made.out) == (0, True)
+        before = load({"OUTCRY_PROFILE": "stack", "OUTCRY_STACK": str(folder)})
+        assert (len(before.gateways), before.proxies) == (2, "127.0.0.1")
+        running = Stack.open(folder).nginx.process
+
+        assert Ran(folder, capfd, "up", "--gateways", "3").code == 0
+        after = load({"OUTCRY_PROFILE": "stack", "OUTCRY_STACK": str(folder)})
+        assert (len(after.gateways), after.gateways[:2]) == (3, before.gateways)
+        assert Stack.open(folder).nginx.process == running, "it goes on"
+        assert str(after.gateways[2].ws) in Stack.open(folder).nginx.configuration.read_text()
+        (shown,) = Ran(folder, capfd, "status", "--json").json["servers"]
+        assert (shown["state"], shown["role"]) == ("serves", f"3 gateways, --cacert {folder}/authority.pem")
+    finally:
+        Stack.open(folder).destroy()
+
+
+@pytest.mark.parametrize("number", ["0", "17", "two"])
+def test_a_number_of_gateways_that_cannot_be_is_refused_and_nothing_is_made(
+    number: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(tmp_path, capfd, "up", "--gateways", number)
+    assert (ran.code, list(tmp_path.iterdir())) == (USAGE, [])
+    assert "--gateways" in ran.err
+
+
 @pytest.mark.parametrize("command", ["down", "status", "logs"])
 def test_where_there_is_no_stack_it_says_how_to_make_one(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ran = Ran(tmp_path, capfd, command)
@@ -74,7 +109,7 @@ def test_synchronous_without_a_standby_is_refused_and_nothing_is_made(tmp_path: 
 def test_a_server_that_there_is_not_is_refused_and_nothing_is_made(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ran = Ran(tmp_path, capfd, "up", "--with", "redis,teleprinter")
     assert (ran.code, list(tmp_path.iterdir())) == (USAGE, [])
-    assert "no server 'teleprinter'; there are redis, opensearch, all, none" in ran.err
+    assert "no server 'teleprinter'; there are redis, opensearch, nginx, all, none" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -83,10 +118,11 @@ def test_a_server_that_there_is_not_is_refused_and_nothing_is_made(tmp_path: Pat
         ((), {"redis"}),
         (("--with", "none"), set()),
         (("--with", "opensearch"), {"opensearch"}),
-        (("--with", "all"), {"redis", "opensearch"}),
+        (("--with", "nginx"), {"nginx"}),
+        (("--with", "all"), {"redis", "opensearch", "nginx"}),
     ],
 )
-def test_what_is_had_for_views_is_said_with_with(
+def test_what_else_is_had_is_said_with_with(
     given: tuple[str, ...], there: set[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Redis unless told: it takes next to nothing. OpenSearch takes more memory than all else together, so only who asks has it."""
@@ -100,4 +136,4 @@ def test_what_is_installed_is_named_with_its_place(capfd: pytest.CaptureFixture[
     assert run(["stack", "install", "postgres", "--json"]) == 0
     assert Path(json.loads(capfd.readouterr().out)["postgres"], "initdb").exists()
     assert run(["stack", "install", "teleprinter"]) == USAGE
-    assert "there are postgres, kafka, redis, opensearch, faketime, eatmydata" in capfd.readouterr().err
+    assert "there are postgres, kafka, redis, opensearch, nginx, faketime, eatmydata" in capfd.readouterr().err

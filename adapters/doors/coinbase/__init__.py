@@ -1,0 +1,1 @@
+"""Coinbase Exchange's dialect, for clients that speak it: REST under /coinbase, and its WebSocket feed."""

@@ -1,0 +1,1 @@
+"""REST: the native interface under /v1, with its OpenAPI document."""

@@ -1,0 +1,1 @@
+"""SQL over the archive and what the record has beyond it."""

@@ -1,0 +1,112 @@
+"""Consecutive blocks of a partition as the columns of one: a fold that is behind takes them in at the cost of few.
+
+Most of what a short block costs a fold are calls, not rows. A fold says that it takes runs (`takes_runs`) when what it shows after the last
+block of a run does not depend on where the blocks of it end, or when it asks for `ends`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from eventstore.codec import Rows
+from eventstore.columns import Words
+from eventstore.lazy import Kinds, Opened, Whole
+from projections.columns import Columns, Ints
+
+RUN_EVENTS: Final = 65_536  # of blocks that are folded together
+
+
+class Run(Columns):
+    """*blocks*, at least one, each following the one before. See Columns."""
+
+    def __init__(self, blocks: Sequence[Columns]) -> None:
+        assert all(block.first_seq == before.seq + 1 for before, block in pairwise(blocks)), "the blocks of a run follow each other"
+        self._blocks = blocks
+        at_hand = [block.at_hand for block in blocks if block.at_hand is not None]
+        self.at_hand = Rows(*map(np.concatenate, zip(*at_hand, strict=True))) if len(at_hand) == len(blocks) else None
+        self.inputs = b"".join(block.inputs for block in blocks)
+        first, last = blocks[0], blocks[-1]
+        events = sum(block.event_count for block in blocks)
+        self._begin(last.partition, (first.first_seq, last.seq), (first.first_event, events), last.time_ns)
+
+    @property
+    def blocks(self) -> Sequence[Columns]:
+        """See Columns."""
+        return self._blocks
+
+    @cached_property
+    def _opened(self) -> Opened:
+        return _Joined(self.blocks) if self.at_hand is None else Whole(self.at_hand)
+
+    @cached_property
+    def _rows(self) -> Rows:
+        if self.at_hand is not None:
+            return self.at_hand
+        return Rows(*(np.concatenate([getattr(block, rows) for block in self.blocks]) for rows in ("commands", "events")))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        yield  # each block says what is wrong with it
+
+    @cached_property
+    def ends(self) -> Ints:
+        """See Columns."""
+        ends: Ints = np.cumsum([block.event_count for block in self.blocks])
+        return ends
+
+
+def together(blocks: Sequence[Columns]) -> Columns:
+    """One or more blocks, each following the one before, as one."""
+    return blocks[0] if len(blocks) == 1 else Run(blocks)
+
+
+def runs(blocks: Iterable[Columns]) -> Iterator[Columns]:
+    """All of *blocks*, those together that follow each other, up to RUN_EVENTS and a block more."""
+    run, events = list[Columns](), 0
+    for block in blocks:
+        if run and (events >= RUN_EVENTS or block.first_seq != run[-1].seq + 1):
+            yield together(run)
+            run, events = [], 0
+        run.append(block)
+        events += block.event_count
+    if run:
+        yield together(run)
+
+
+def for_fold(run: Columns, fold: object, seq: int) -> Sequence[Columns]:
+    """*run* as *fold*, which is as of block *seq*, can take it: at once, or block by block."""
+    return [run] if getattr(fold, "takes_runs", False) and run.first_seq == seq + 1 else run.blocks
+
+
+def parted(columns: Columns, seqs: Collection[int]) -> Iterator[Columns]:
+    """A block as it is; a run in parts, of which a new one begins with each of the blocks *seqs*."""
+    blocks = columns.blocks
+    begins = [0, *(at for at, block in enumerate(blocks) if at and block.seq in seqs)]
+    if len(begins) == 1:
+        yield columns
+        return
+    for begin, end in zip(begins, [*begins[1:], len(blocks)], strict=True):
+        yield together(blocks[begin:end])
+
+
+class _Joined(Kinds):
+    """See eventstore.lazy.Opened."""
+
+    def __init__(self, blocks: Sequence[Columns]) -> None:
+        self._blocks = blocks
+        self.kinds = np.concatenate([block.kind for block in blocks]).astype(np.uint8)
+        self.commands = sum(len(block.outcomes) for block in blocks)
+
+    def command(self, word: int) -> Words:
+        return np.concatenate([block.asked(word) for block in self._blocks])
+
+    def event(self, kind: int, word: int) -> Words:
+        if not len(self.rows(kind)):
+            return np.zeros(0, np.int64)
+        return np.concatenate([block.of(kind, word) for block in self._blocks])
