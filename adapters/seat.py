@@ -91,10 +91,10 @@ class Seat:
     # -- in its own thread --------------------------------------------------------------------------------------------
 
     def run(self, inbox: Inbox, stop: threading.Event) -> None:
-        """Do what is due until *stop*; then drain, commit, hand over, keep a snapshot."""
+        """Do what is due until *stop*; then drain, commit, hand over."""
         while not stop.wait(TEND_S):
             self.tend(inbox)
-        self.close()
+        self.revoked()
 
     def tend(self, inbox: Inbox) -> None:
         """Do what is due: take over, follow, let a dead order expire, come back after a failure."""
@@ -117,9 +117,8 @@ class Seat:
             self._forwarder.forward(writer)
 
     def close(self) -> None:
-        """Drain, commit, hand over, keep a snapshot."""
+        """Keep a snapshot, when the group may have given the partition to another: that of a big state holds up every thread for long."""
         with self._lock:
-            self._leave()
             if self.broken is None:
                 self._ownership.close()
 

@@ -88,6 +88,8 @@ class Worker:
                     self.metrics.observe([seat.status() for seat in self._seats.values()])
             for thread in threads:
                 thread.join()
+            for seat in self._seats.values():
+                seat.close()
             _LOG.info("stopped")
         if self._failure is not None:
             raise self._failure

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
+from adapters.worker import Worker
 from commands import batch
 from domain import verbs as v
+from eventstore.ports import Snapshot
+from eventstore.postgres import PostgresLog
 from eventstore.postgres_snapshots import PostgresSnapshots
 from tests import market as words
 from tests.contracts.record import block_after
-from tests.servers.market import Client, StackMarket, eventually
+from tests.servers.market import Client, StackMarket
 from tests.servers.topic import publish
+from tests.waiting import PATIENCE_S, eventually
 
 Clients = Callable[..., Client]
 SETUP = (words.list_instrument(1), words.set_state(v.OPEN), words.open_account(1), words.deposit(1, 1, 10**6), words.deposit(1, 2, 10**6))
@@ -73,6 +78,37 @@ def test_a_worker_that_is_told_to_stop_hands_over_and_keeps_a_snapshot(market: S
     assert snapshot is not None
     assert snapshot.seq >= 1
     assert [line["message"] for line in owner.log()][-1] == "stopped"
+
+
+class Slow(PostgresSnapshots):
+    """Keeps nothing before it may."""
+
+    may = threading.Event()
+
+    def save(self, snapshot: Snapshot) -> None:
+        assert self.may.wait(PATIENCE_S)
+        super().save(snapshot)
+
+
+def test_whoever_is_next_does_not_wait_for_the_snapshot_of_who_leaves(market: StackMarket, clients: Clients) -> None:
+    settings, stop = replace(market.settings, worker="leaving"), threading.Event()
+    with closing(PostgresLog(settings.postgres)) as log:
+        snapshots = Slow(settings.postgres)
+        leaving = threading.Thread(target=Worker(settings, log, snapshots, log.cluster).serve, args=(stop,))
+        leaving.start()
+        client = clients(market)
+        for row in SETUP:
+            client.ask(row)
+        market.serve("two")
+
+        stop.set()
+
+        assert client.ask(words.buy(1, 5, 100)).events[0].kind == "OrderAccepted"
+        assert market.owner().name == "two"
+        assert leaving.is_alive()
+        snapshots.may.set()
+        leaving.join(PATIENCE_S)
+        assert snapshots.latest(1) is not None
 
 
 def test_a_zombie_that_wakes_up_after_its_session_writes_nothing(market: StackMarket, clients: Clients) -> None:
