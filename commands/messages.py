@@ -61,6 +61,14 @@ class SetInstrumentState(Common, frozen=True, kw_only=True):
     state: InstrumentState
 
 
+class SetFeeRates(Common, frozen=True, kw_only=True):
+    """Other fee rates from the next fill on, in 10^-6 of the notional."""
+
+    instrument: int
+    maker_rate: int
+    taker_rate: int
+
+
 class OpenAccount(Common, frozen=True, kw_only=True):
     """Open the account that `account` names. A limit of 0 is the partition's or the instrument's bound."""
 
@@ -166,6 +174,7 @@ Command = (
     | MassCancel
     | TickClock
     | NoteUnreadable
+    | SetFeeRates
 )
 
 

@@ -15,6 +15,7 @@ from domain.events import (
     ACCOUNT_OPENED,
     COMMAND_REFUSED,
     COMMAND_REPEATED,
+    FEE_RATES_SET,
     FIRST_CONSEQUENCE,
     FUNDS_DEPOSITED,
     FUNDS_WITHDRAWN,
@@ -30,7 +31,7 @@ from domain.events import (
     TRADE_EXECUTED,
 )
 from domain.execute import move_time
-from domain.instruments import add_instrument, change_state
+from domain.instruments import add_instrument, change_state, set_rates
 from domain.orders import decrement, enter, fill, leave, reenter, rename, rest
 from domain.room import count_command
 from domain.state import State, asked, told
@@ -108,6 +109,8 @@ def apply_outcome(s: State, kind: i64) -> None:
         add_instrument(s)
     elif kind == INSTRUMENT_STATE_CHANGED:
         change_state(s, asked(s, INSTRUMENT), told(s, 2))
+    elif kind == FEE_RATES_SET:
+        set_rates(s, asked(s, INSTRUMENT), told(s, 1), told(s, 2), told(s, 3))
 
 
 def apply_consequence(s: State, kind: i64) -> None:

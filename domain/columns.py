@@ -112,7 +112,7 @@ TICK_SIZE: Final = 14
 LOT_SIZE: Final = 15
 SCALES: Final = 16  # base scale + 256 * quote scale
 VALUE_BOUND: Final = 17  # NOTIONAL_BOUND in ticks x lots
-HIGHER_RATE: Final = 18  # the greater of the two fee rates
+HELD_RATE: Final = 18  # for which a buy holds funds: no fee rate is above it
 
 # sides: one row per side of a book; row = BOOK_SIDE. A rank orders prices: the lower, the better (buys: MAX_PRICE_TICKS - price).
 SIDE_WIDTH: Final = 16

@@ -1,4 +1,4 @@
-"""What can happen: every event as a row of 8 little-endian int64 words (64 bytes). Schema version 2.
+"""What can happen: every event as a row of 8 little-endian int64 words (64 bytes). Schema version 3.
 
 Every command causes at least one event. Kinds below 32 are *outcomes*: exactly one per command, always its first
 event; it stands for the whole command (the block keeps the command's own row beside it). Kinds from 32 are
@@ -31,6 +31,7 @@ ORDER_REPLACED: Final = 12
 ORDERS_MASS_CANCELLED: Final = 13
 CLOCK_TICKED: Final = 14
 RECORD_UNREADABLE: Final = 15
+FEE_RATES_SET: Final = 16
 
 TRADE_EXECUTED: Final = 32
 ORDER_RESTED: Final = 33
@@ -155,6 +156,18 @@ EVENTS: Final = (
         ),
         2,
         "a record of an input was no batch of commands; it was passed over, and this is all that is left of it",
+    ),
+    RowType(
+        FEE_RATES_SET,
+        "FeeRatesSet",
+        (
+            _INSTRUMENT,
+            whole("maker_rate", 1, "maker's fee from now on, 10^-6 of the notional"),
+            whole("taker_rate", 2, "taker's fee from now on, likewise"),
+            whole("held_rate", 3, "the rate for which a buy holds funds from now on, likewise"),
+        ),
+        3,
+        "fills cost these rates from now on",
     ),
     RowType(
         TRADE_EXECUTED,

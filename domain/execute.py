@@ -11,7 +11,7 @@ from domain.columns import MAX_PROBE, MAX_SESSION
 from domain.dedupe import crowded, first_outcome, remember, seen
 from domain.entry import new_order
 from domain.events import COMMAND_REPEATED, EVENT_WORDS
-from domain.instruments import list_instrument, set_instrument_state
+from domain.instruments import list_instrument, set_fee_rates, set_instrument_state
 from domain.notes import note_unreadable
 from domain.refusal import refuse
 from domain.room import count_command
@@ -31,6 +31,7 @@ from domain.verbs import (
     REPLACE_ORDER,
     SEQUENCE,
     SESSION,
+    SET_FEE_RATES,
     SET_INSTRUMENT_STATE,
     TICK_CLOCK,
     VERB,
@@ -106,6 +107,8 @@ def dispatch(s: State) -> None:
         list_instrument(s)
     elif verb == SET_INSTRUMENT_STATE:
         set_instrument_state(s)
+    elif verb == SET_FEE_RATES:
+        set_fee_rates(s)
     elif verb == TICK_CLOCK:
         tick_clock(s)
     else:

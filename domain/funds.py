@@ -17,7 +17,7 @@ from domain.columns import (
     FEE_UNIT,
     FEE_WALLET,
     HELD,
-    HIGHER_RATE,
+    HELD_RATE,
     LOTS,
     MAKER_RATE,
     ORDER_TERMS,
@@ -46,9 +46,9 @@ def rounded_up(exact: i64) -> i64:
 
 
 def buy_hold(instruments: vec[i64], instrument: i64, price_ticks: i64, lots: i64, paid_ahead: i64) -> i64:
-    """Worst case of a buy, quote minor units: its limit price and the higher of the two fee rates."""
+    """Worst case of a buy, quote minor units: its limit price and the rate for which buys hold funds."""
     cost = price_ticks * lots * instruments[instrument + QUOTE_UNITS]
-    rate = instruments[instrument + HIGHER_RATE]
+    rate = instruments[instrument + HELD_RATE]
     if rate == 0:
         return cost
     return cost + fee_bound(cost, rate, paid_ahead)

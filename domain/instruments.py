@@ -12,13 +12,14 @@ from domain.columns import (
     BASE_UNITS,
     DAY_END,
     FEE_WALLET,
-    HIGHER_RATE,
+    HELD_RATE,
     INSTRUMENT_WIDTH,
     LOT_SIZE,
     LOTS_BOUND,
     MAKER_RATE,
     MAX_INSTRUMENT,
     MAX_PRICE_TICKS,
+    NO_RANK,
     NOTIONAL_BOUND,
     QUOTE_ASSET,
     QUOTE_UNITS,
@@ -29,12 +30,13 @@ from domain.columns import (
     TICK_SIZE,
     VALUE_BOUND,
 )
-from domain.events import INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
+from domain.events import FEE_RATES_SET, INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
+from domain.ladder import best_rank
 from domain.refusal import refuse
 from domain.room import reserve_instrument
 from domain.standing import is_listed, wallet_fits
 from domain.state import State, asked, emit
-from domain.verbs import CLOSED, HALTED, INSTRUMENT, OPEN, PRE_OPEN, TERMS
+from domain.verbs import BUY, CLOSED, HALTED, INSTRUMENT, OPEN, PRE_OPEN, TERMS
 from domain.wallets import wallet
 
 
@@ -76,17 +78,45 @@ def add_instrument(s: State) -> None:
     instruments[place + LOTS_BOUND] = asked(s, 11)
     instruments[place + NOTIONAL_BOUND] = asked(s, 12)
     instruments[place + VALUE_BOUND] = asked(s, 12) // (units & MAX_PRICE_TICKS)
-    instruments[place + MAKER_RATE] = rates & 1048575
-    instruments[place + TAKER_RATE] = rates >> 20
-    instruments[place + HIGHER_RATE] = rates & 1048575
-    if rates >> 20 > rates & 1048575:
-        instruments[place + HIGHER_RATE] = rates >> 20
     instruments[place + DAY_END] = asked(s, 15)
     instruments[place + SYMBOL] = asked(s, 6)
     instruments[place + TICK_SIZE] = asked(s, 8)
     instruments[place + LOT_SIZE] = asked(s, 9)
     instruments[place + SCALES] = assets >> 32
     instruments[place + FEE_WALLET] = wallet(s, 0, (assets >> 16) & 65535)
+    set_rates(s, number, rates & 1048575, rates >> 20, higher(rates & 1048575, rates >> 20))
+
+
+def set_fee_rates(s: State) -> None:
+    """Other fee rates from the next fill on: at most the rate for which the live buys hold funds."""
+    number = asked(s, INSTRUMENT)
+    if not is_listed(s, number):
+        return
+    maker_rate = asked(s, 13) & 1048575
+    taker_rate = asked(s, 13) >> 20
+    held_rate = higher(maker_rate, taker_rate)
+    if best_rank(s, number * 2 + BUY) != NO_RANK:
+        held = s.instruments[number * INSTRUMENT_WIDTH + HELD_RATE]
+        if held_rate > held:
+            refuse(s, rules.RATE_NOT_HELD, held, held_rate)
+            return
+        held_rate = held
+    set_rates(s, number, maker_rate, taker_rate, held_rate)
+    emit(s, FEE_RATES_SET | (number << 32), maker_rate, taker_rate, held_rate, 0, 0, 0, 0)
+
+
+def higher(maker_rate: i64, taker_rate: i64) -> i64:
+    """The higher of two rates."""
+    return taker_rate if taker_rate > maker_rate else maker_rate
+
+
+def set_rates(s: State, number: i64, maker_rate: i64, taker_rate: i64, held_rate: i64) -> None:
+    """Mutator: what fills cost, and the rate for which buys hold funds."""
+    assert 0 <= maker_rate <= held_rate and 0 <= taker_rate <= held_rate, "a buy holds funds for every fee that it may have to pay"
+    place = number * INSTRUMENT_WIDTH
+    s.instruments[place + MAKER_RATE] = maker_rate
+    s.instruments[place + TAKER_RATE] = taker_rate
+    s.instruments[place + HELD_RATE] = held_rate
 
 
 def set_instrument_state(s: State) -> None:

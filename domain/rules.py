@@ -48,6 +48,7 @@ WOULD_TAKE: Final = 31
 INSUFFICIENT_FUNDS: Final = 32
 FOK_UNFILLABLE: Final = 33
 SUPPLY_BOUND: Final = 34
+RATE_NOT_HELD: Final = 35
 
 RULES: Final = (
     Rule(MALFORMED_FIELD, "malformed_field", "word of the row", "value of the word"),
@@ -84,5 +85,6 @@ RULES: Final = (
     Rule(INSUFFICIENT_FUNDS, "insufficient_funds", "available, minor units", "needed, minor units"),
     Rule(FOK_UNFILLABLE, "fok_unfillable", "lots that could be filled", "quantity in lots"),
     Rule(SUPPLY_BOUND, "supply_bound", "largest total of one asset, minor units", "total it would become"),
+    Rule(RATE_NOT_HELD, "rate_not_held", "rate for which the live buys hold funds, 10^-6", "higher of the two rates asked for"),
 )
 assert [rule.code for rule in RULES] == list(range(1, len(RULES) + 1)), "codes rise by one: the table is the precedence"

@@ -1,4 +1,4 @@
-"""What can be asked: every command as a row of 16 little-endian int64 words (128 bytes). Schema version 2.
+"""What can be asked: every command as a row of 16 little-endian int64 words (128 bytes). Schema version 3.
 
 Accounts, instruments and assets are numbered from 1; 0 means none, any, or (account 0) the venue itself.
 A word or bit that a verb does not name must be zero: later versions will give it a meaning.
@@ -12,7 +12,7 @@ from domain.fields import Field, RowType, checked, whole
 
 COMMAND_WORDS: Final = 16
 COMMAND_BYTES: Final = 128
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 VERB: Final = 0
 RECEIVED_NS: Final = 1
@@ -42,6 +42,7 @@ REPLACE_ORDER: Final = 10
 MASS_CANCEL: Final = 11
 TICK_CLOCK: Final = 12
 NOTE_UNREADABLE: Final = 13
+SET_FEE_RATES: Final = 14
 
 BUY: Final = 0
 SELL: Final = 1
@@ -103,6 +104,10 @@ _TARGET: Final = (
     whole("client_order_id", CLIENT_ORDER_ID, "names the order by the client's own id; 0 when order names it"),
     whole("order", ORDER, "names the order by the engine's number; 0 when client_order_id names it"),
 )
+_RATES: Final = (
+    Field("maker_rate", 13, 0, 20, "maker's fee in basis points x 100 (10^-6 of the notional)"),
+    Field("taker_rate", 13, 20, 20, "taker's fee in basis points x 100 (10^-6 of the notional)"),
+)
 _PRICE: Final = whole("price_ticks", PRICE_TICKS, "limit (or protection) price in ticks; 0: none given")
 _QUANTITY: Final = whole("quantity_lots", QUANTITY_LOTS, "quantity in lots")
 _LIMITS: Final = (
@@ -142,8 +147,7 @@ VERBS: Final = (
             Field("band_high_ticks", 10, 31, 31, "highest price an order may have"),
             whole("max_quantity_lots", 11, "largest quantity of one order"),
             whole("max_notional", 12, "largest price x quantity of one order, in quote minor units"),
-            Field("maker_rate", 13, 0, 20, "maker's fee in basis points x 100 (10^-6 of the notional)"),
-            Field("taker_rate", 13, 20, 20, "taker's fee in basis points x 100 (10^-6 of the notional)"),
+            *_RATES,
             Field("quote_units", 14, 0, 31, "quote minor units that one lot costs at a price of one tick"),
             Field("base_units", 14, 31, 31, "base minor units in one lot"),
             whole("day_end_ns", 15, "when DAY orders expire: nanoseconds after midnight UTC"),
@@ -222,5 +226,6 @@ VERBS: Final = (
     ),
     RowType(TICK_CLOCK, "TickClock", COMMON, 1, "let time pass: expire DAY and GTD orders that are due"),
     RowType(NOTE_UNREADABLE, "NoteUnreadable", COMMON + _UNREADABLE_RECORD, 2, "a record of an input was no batch of commands"),
+    RowType(SET_FEE_RATES, "SetFeeRates", COMMON + (_INSTRUMENT, *_RATES), 3, "other fee rates from the next fill on"),
 )
 VERB_BY_CODE: Final = checked(VERBS, COMMAND_WORDS)

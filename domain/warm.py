@@ -18,7 +18,7 @@ from domain.columns import (
     EARLIER,
     FIRST_WALLET,
     HEAD,
-    HIGHER_RATE,
+    HELD_RATE,
     INSTRUMENT_WIDTH,
     LATER,
     LEVEL_WIDTH,
@@ -118,7 +118,7 @@ def warm_books(s: State, rows: vec[i64]) -> None:
         number = rows[row + INSTRUMENT]
         if 0 < number <= s.instrument_top:
             place = number * INSTRUMENT_WIDTH
-            seen ^= instruments[place + STATE] ^ instruments[place + MAKER_RATE] ^ instruments[place + HIGHER_RATE]
+            seen ^= instruments[place + STATE] ^ instruments[place + MAKER_RATE] ^ instruments[place + HELD_RATE]
             place = number * 2 * SIDE_WIDTH
             seen ^= sides[place] ^ sides[place + 8] ^ sides[place + 16] ^ sides[place + 24]
         row += COMMAND_WORDS

@@ -42,6 +42,7 @@ from domain.verbs import (
     REPLACE_ORDER,
     SEQUENCE,
     SESSION,
+    SET_FEE_RATES,
     SET_INSTRUMENT_STATE,
     TERMS,
     UNREADABLE,
@@ -49,6 +50,7 @@ from domain.verbs import (
     VERBS,
 )
 
+LAST_VERB: Final = SET_FEE_RATES
 WELL_FORMED: Final = 16  # the word after the last: no word is wrong
 ANY: Final = 2**63 - 1
 BOUNDS: Final[dict[str, tuple[int, int]]] = {
@@ -64,13 +66,13 @@ BOUNDS: Final[dict[str, tuple[int, int]]] = {
     "error": (1, len(UNREADABLE) - 1),
 }
 NAMES_ACCOUNT: Final = ("OpenAccount", "ChangeAccount", "Deposit", "Withdraw", "NewOrder", "CancelOrder", "ReduceOrder", "ReplaceOrder")
-NAMES_INSTRUMENT: Final = ("ListInstrument", "SetInstrumentState", "NewOrder")
+NAMES_INSTRUMENT: Final = ("ListInstrument", "SetInstrumentState", "SetFeeRates", "NewOrder")
 LISTING_BOUNDS: Final[dict[str, tuple[int, int]]] = {"max_quantity_lots": (1, MAX_QUANTITY_LOTS), "max_notional": (1, MAX_NOTIONAL)}
 
 
 def bounds() -> vec[i64]:
     """Lowest and highest value of every word, at (verb * 16 + word) * 2; a word that the verb does not name must be 0."""
-    table = vec[i64]([0] * ((NOTE_UNREADABLE + 1) * COMMAND_WORDS * 2))
+    table = vec[i64]([0] * ((LAST_VERB + 1) * COMMAND_WORDS * 2))
     for verb in VERBS:
         for field in verb.fields:
             low, high = BOUNDS.get(field.name, (0, ANY))
@@ -91,7 +93,7 @@ def malformed_word(table: vec[i64], rows: vec[i64], row: i64) -> i64:
     verb = rows[row + VERB]
     if verb == NEW_ORDER and is_plain_order(rows, row):
         return WELL_FORMED
-    if verb <= 0 or verb > NOTE_UNREADABLE:
+    if verb <= 0 or verb > LAST_VERB:
         return VERB
     first = wrong_relation(rows, row, verb)
     column: i64 = 0
@@ -177,6 +179,9 @@ def wrong_relation(rows: vec[i64], row: i64, verb: i64) -> i64:
     elif verb == NOTE_UNREADABLE:
         if not is_symbol(terms):
             return TERMS
+    elif verb == SET_FEE_RATES:
+        if not are_rates(rows[row + 13]):
+            return 13
     elif verb == LIST_INSTRUMENT:
         return wrong_listing(rows, row)
     return WELL_FORMED
@@ -198,12 +203,16 @@ def wrong_listing(rows: vec[i64], row: i64) -> i64:
     lots = rows[row + 11]
     if units > 0 and 0 < lots <= MAX_QUANTITY_LOTS and (units >> 31) <= MAX_PRICE_TICKS and lots * (units >> 31) > MAX_BALANCE:
         return 11
-    rates = rows[row + 13]
-    if rates < 0 or rates & 1048575 > MAX_FEE_RATE or rates >> 20 > MAX_FEE_RATE:
+    if not are_rates(rows[row + 13]):
         return 13
     if units < 0 or units & MAX_PRICE_TICKS == 0 or units >> 31 == 0 or units >> 31 > MAX_PRICE_TICKS:
         return 14
     return WELL_FORMED
+
+
+def are_rates(packed: i64) -> bool:
+    """Are both fee rates within their bound?"""
+    return packed >= 0 and packed & 1048575 <= MAX_FEE_RATE and packed >> 20 <= MAX_FEE_RATE
 
 
 def is_symbol(packed: i64) -> bool:

@@ -40,7 +40,9 @@ from projections.view import Rows
 INSTRUMENTS: Final = "instruments"
 _CHANGED: Final = kinds(e.ORDER_REPLACED, e.ORDER_REDUCED, e.SELF_TRADE_PREVENTED)
 _FUNDS: Final = kinds(e.FUNDS_DEPOSITED, e.FUNDS_WITHDRAWN)
-_ACTS: Final = kinds(e.INSTRUMENT_LISTED, e.ACCOUNT_OPENED, e.ACCOUNT_CHANGED, e.ORDERS_MASS_CANCELLED, e.RECORD_UNREADABLE)
+_ACTS: Final = kinds(
+    e.INSTRUMENT_LISTED, e.FEE_RATES_SET, e.ACCOUNT_OPENED, e.ACCOUNT_CHANGED, e.ORDERS_MASS_CANCELLED, e.RECORD_UNREADABLE
+)
 _NAMES: Final = [e.EVENT_BY_CODE[code].name if code in e.EVENT_BY_CODE else "" for code in range(256)]
 _ASKED: Final = ("symbol", "instrument", "side", "client_order_id", "order", "price_ticks", "quantity_lots", "asset", "amount")
 _WORDS: Final = {"symbol": "", "side": ""}

@@ -10,15 +10,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from domain.events import EVENT_BY_CODE, INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
+from domain.events import EVENT_BY_CODE, FEE_RATES_SET, INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED
 from domain.verbs import LIST_INSTRUMENT, PRE_OPEN, VERB_BY_CODE
 from projections.columns import Columns, field, kinds
 from projections.layouts import INSTRUMENT, Instrument, instrument_key
 from projections.view import Rows
 
 _LISTED = Instrument._fields[3:]
-_STATE_FIELDS = EVENT_BY_CODE[INSTRUMENT_STATE_CHANGED]
-_CHANGES = kinds(INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED)
+_CHANGES = kinds(INSTRUMENT_LISTED, INSTRUMENT_STATE_CHANGED, FEE_RATES_SET)
 
 
 class Instruments:
@@ -43,8 +42,11 @@ class Instruments:
                 listed = block.commands[block.command[place]][None]
                 facts = [int(field(listed, VERB_BY_CODE[LIST_INSTRUMENT], name)[0]) for name in _LISTED]
                 changed[instrument] = Instrument(PRE_OPEN, time_ns, time_ns, *facts)
+            elif block.kind[place] == FEE_RATES_SET:
+                maker_rate, taker_rate = (_said(block, place, FEE_RATES_SET, name) for name in ("maker_rate", "taker_rate"))
+                changed[instrument] = self._instruments[instrument]._replace(maker_rate=maker_rate, taker_rate=taker_rate)
             else:
-                state = int(field(block.events[place : place + 1], _STATE_FIELDS, "state")[0])
+                state = _said(block, place, INSTRUMENT_STATE_CHANGED, "state")
                 changed[instrument] = self._instruments[instrument]._replace(state=state, since_ns=time_ns)
             self._instruments[instrument] = changed[instrument]
         return {instrument_key(instrument): INSTRUMENT.pack(changed[instrument]) for instrument in sorted(changed)}
@@ -60,3 +62,8 @@ class Instruments:
     def restore(self, state: bytes) -> None:
         """See Fold."""
         self._time_ns, self._instruments = msgspec.msgpack.decode(state, type=tuple[int, dict[int, Instrument]])
+
+
+def _said(block: Columns, place: int, kind: int, name: str) -> int:
+    """A field of the event at *place*."""
+    return int(field(block.events[place : place + 1], EVENT_BY_CODE[kind], name)[0])

@@ -178,6 +178,10 @@ def set_state(state: int, instrument: int = 1, **fields: int) -> bytes:
     return row(v.SET_INSTRUMENT_STATE, instrument=instrument, state=state, **fields)
 
 
+def set_fees(maker_rate: int, taker_rate: int, instrument: int = 1, **fields: int) -> bytes:
+    return row(v.SET_FEE_RATES, instrument=instrument, maker_rate=maker_rate, taker_rate=taker_rate, **fields)
+
+
 def open_account(account: int, **limits: int) -> bytes:
     return row(v.OPEN_ACCOUNT, account=account, **limits)
 

@@ -14,6 +14,7 @@ KINDS: Final = {
     e.INSTRUMENT_LISTED: "operator",
     e.INSTRUMENT_STATE_CHANGED: "session",
     e.ACCOUNT_OPENED: "operator",
+    e.FEE_RATES_SET: "operator",
     e.FUNDS_DEPOSITED: "funds",
     e.ORDER_ACCEPTED: "order",
     e.RECORD_UNREADABLE: "operator",

@@ -176,6 +176,10 @@ class FeeSchedule(Aggregate):
     def create_id(name: str) -> UUID:
         return id_of("fees", name)
 
+    @event("FeesSet")
+    def set_rates(self, maker_rate: int, taker_rate: int, actor: str, reason: str) -> None:
+        self.maker_rate, self.taker_rate = maker_rate, taker_rate
+
 
 class Calendar(Aggregate):
     """When a market is open.
@@ -214,7 +218,7 @@ class Calendar(Aggregate):
 class Listing(Aggregate):
     """An instrument: its partition, its number there, its terms as the ListInstrument command has them, and the state asked for.
 
-    fees        the schedule that its rates are of, empty: none; they do not change once it is listed
+    fees        the schedule that its rates are of, empty: none, it keeps those of its terms
     calendar    that opens and closes it, empty: none
     session_ns  when the last session of the calendar began
     """
@@ -236,6 +240,10 @@ class Listing(Aggregate):
     @event("SessionBegan")
     def begin_session(self, state: str, session_ns: int, actor: str, reason: str) -> None:
         self.state, self.session_ns = state, session_ns
+
+    @event("FeeScheduleSet")
+    def set_fees(self, fees: str, actor: str, reason: str) -> None:
+        self.fees = fees
 
     @event("CalendarSet")
     def set_calendar(self, calendar: str, actor: str, reason: str) -> None:

@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from adapters.registry.aggregates import Account, Listing
+from adapters.registry.aggregates import Account, FeeSchedule, Listing
 from adapters.registry.calendars import Hours
 from adapters.registry.registry import Recorded, Registry
 from commands.codec import to_row
-from commands.messages import ChangeAccount, Command, Deposit, ListInstrument, OpenAccount, SetInstrumentState, Withdraw
+from commands.messages import ChangeAccount, Command, Deposit, ListInstrument, OpenAccount, SetFeeRates, SetInstrumentState, Withdraw
 from domain.columns import MAX_BATCH_COMMANDS
 
 SOURCE: Final = "registry"
@@ -55,7 +55,7 @@ class Forwarder:
         self._registry.follow()
         self._hours.turn(self._clock())
         for recorded in self._registry.recorded(self.forwarded):
-            rows += [to_row(command) for command in commands(recorded, self._partition)]
+            rows += [to_row(command) for command in commands(recorded, self._partition, self._registry)]
             last = recorded.number
             if len(rows) >= ONCE:
                 writer.put(b"".join(rows), {SOURCE: last})
@@ -65,16 +65,34 @@ class Forwarder:
         self.forwarded = last
 
 
-def commands(recorded: Recorded, partition: int) -> Iterator[Command]:
+def commands(recorded: Recorded, partition: int, registry: Registry) -> Iterator[Command]:
     """What *partition* is told of an event: the aggregate as it is by now, so that a later event of it changes nothing more."""
     _, event, aggregate = recorded
     if isinstance(aggregate, Account):
         yield from _of_account(event, aggregate, partition)
     elif isinstance(aggregate, Listing) and aggregate.partition == partition:
         if type(event).__name__ == "InstrumentRegistered":
-            yield msgspec.convert(aggregate.terms | {"symbol": aggregate.symbol}, ListInstrument)
+            listed = msgspec.convert(aggregate.terms | {"symbol": aggregate.symbol}, ListInstrument)
+            yield listed
+            for rates in _rates(aggregate, registry):
+                if (rates.maker_rate, rates.taker_rate) != (listed.maker_rate, listed.taker_rate):  # the schedule changed meanwhile
+                    yield rates
+        elif type(event).__name__ == "FeeScheduleSet":
+            yield from _rates(aggregate, registry)
         elif type(event).__name__ in {"InstrumentStateAsked", "SessionBegan"}:
             yield SetInstrumentState(instrument=int(aggregate.terms["instrument"]), state=event.state)
+    elif isinstance(aggregate, FeeSchedule) and type(event).__name__ == "FeesSet":
+        for listing in registry.all(Listing):
+            if listing.partition == partition and listing.fees == aggregate.name:
+                yield from _rates(listing, registry)
+
+
+def _rates(listing: Listing, registry: Registry) -> Iterator[SetFeeRates]:
+    """What its schedule says, if it has one."""
+    if listing.fees:
+        schedule = registry.get(FeeSchedule, listing.fees)
+        rates = schedule.maker_rate, schedule.taker_rate
+        yield SetFeeRates(instrument=int(listing.terms["instrument"]), maker_rate=rates[0], taker_rate=rates[1])
 
 
 def _of_account(event: Any, account: Account, partition: int) -> Iterator[Command]:

@@ -99,7 +99,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 def told(registry: Registry) -> list[object]:
     """The states that the partition is told, in order."""
     acts = [each for each in registry.recorded() if type(each.event).__name__ != "InstrumentRegistered"]
-    return [each.state for act in acts for each in commands(act, 1) if isinstance(each, SetInstrumentState)]
+    return [each.state for act in acts for each in commands(act, 1, registry) if isinstance(each, SetInstrumentState)]
 
 
 def test_what_is_listed_with_it_opens_and_closes_once_with_actor_and_reason(registry: Registry) -> None:

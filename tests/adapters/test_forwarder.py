@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry.aggregates import Account, Listing
+from adapters.registry.aggregates import Account, FeeSchedule, Listing
 from adapters.registry.forwarder import SOURCE, Forwarder
 from adapters.registry.registry import Act, Registry
 from commands.codec import from_row
@@ -17,6 +17,7 @@ from domain import queries
 from domain.verbs import ACCOUNT_RESTRICTED
 from eventstore.memory import MemorySnapshots
 from eventstore.sqlite import SqliteLog
+from tests.waiting import eventually
 
 BY = Act("root", "a test")
 TERMS: dict[str, int | str] = {
@@ -81,6 +82,41 @@ def test_limits_and_status_follow(record: SqliteLog, registry: Registry) -> None
     account = queries.account(trading.partition, 7)
     assert account is not None
     assert account.status == ACCOUNT_RESTRICTED
+
+
+def rates(trading: Writer) -> dict[str, tuple[int, int]]:
+    return {each.symbol: (each.maker_rate, each.taker_rate) for each in queries.instruments(trading.partition)}
+
+
+def test_a_schedule_that_changes_changes_what_is_listed_with_it_and_nothing_else(record: SqliteLog, registry: Registry) -> None:
+    registry.add(FeeSchedule("retail", 100, 300, *BY), FeeSchedule("vip", 0, 50, *BY))
+    terms = {"maker_rate": 100, "taker_rate": 300}
+    registry.add(Listing("DEAR", 1, TERMS | terms | {"instrument": 2}, "retail", "", *BY))
+    registry.add(Listing("FAR", 2, TERMS | terms | {"instrument": 3}, "retail", "", *BY))
+    with writer(record) as trading:
+        forwarder = Forwarder(registry, 1)
+        forwarder.forward(trading)
+        eventually(lambda: rates(trading) == {"ACME": (0, 0), "DEAR": (100, 300)})
+        registry.change(FeeSchedule, "retail", lambda schedule: schedule.set_rates(200, 400, *BY))
+        forwarder.forward(trading)
+        eventually(lambda: rates(trading) == {"ACME": (0, 0), "DEAR": (200, 400)})
+        registry.change(Listing, "DEAR", lambda listing: listing.set_fees("vip", *BY))
+        forwarder.forward(trading)
+        eventually(lambda: rates(trading) == {"ACME": (0, 0), "DEAR": (0, 50)})
+        registry.change(FeeSchedule, "retail", lambda schedule: schedule.set_rates(1, 1, *BY))
+        registry.change(Listing, "DEAR", lambda listing: listing.set_fees("", *BY))
+        forwarder.forward(trading)
+    assert rates(trading) == {"ACME": (0, 0), "DEAR": (0, 50)}
+
+
+def test_what_was_listed_while_its_schedule_changed_has_the_rates_of_the_schedule(record: SqliteLog, registry: Registry) -> None:
+    """Whoever listed it had read those of before."""
+    registry.add(FeeSchedule("retail", 100, 300, *BY))
+    registry.change(FeeSchedule, "retail", lambda schedule: schedule.set_rates(200, 400, *BY))
+    registry.add(Listing("DEAR", 1, TERMS | {"instrument": 2, "maker_rate": 100, "taker_rate": 300}, "retail", "", *BY))
+    with writer(record) as trading:
+        Forwarder(registry, 1).forward(trading)
+        eventually(lambda: rates(trading).get("DEAR") == (200, 400))
 
 
 def test_what_was_forwarded_is_not_forwarded_again_by_the_next_writer(record: SqliteLog, registry: Registry) -> None:

@@ -85,7 +85,7 @@ def test_a_symbol_is_one_to_eight_printable_characters(symbol: str) -> None:
     [
         (b"", "128 bytes, not 0"),
         (market.tick(1) + b"\0", "128 bytes, not 129"),
-        (market.raw([99] + [0] * 15), "word 0: 99 is no verb; verbs are 1 to 13"),
+        (market.raw([99] + [0] * 15), "word 0: 99 is no verb; verbs are 1 to 14"),
         (market.with_word(market.tick(1), 5, 1), "TickClock: a word or bit that it does not name is not zero"),
         (market.buy(1, 1, 1, time_in_force=7), "NewOrder.time_in_force: 7 is none of 0 to 4"),
         (market.set_state(0), "SetInstrumentState: Invalid enum value 'unlisted'"),

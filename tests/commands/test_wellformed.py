@@ -43,7 +43,7 @@ def test_well_formed_rows_pass() -> None:
 
 MALFORMED = [
     (market.raw([0] * 16), "verb", 0, 0),
-    (market.raw([14] + [0] * 15), "verb", 0, 14),
+    (market.raw([15] + [0] * 15), "verb", 0, 15),
     (market.tick(-1), "received_ns", 1, -1),
     (market.buy(1, 5, 100, session=-1), "session", 2, -1),
     (market.buy(1, 5, 100, sequence=-1), "sequence", 3, -1),

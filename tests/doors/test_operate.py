@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from adapters.doors.embedded import forwarding
 from adapters.registry.aggregates import Account, Listing
 from tests.doors.house import Client, Served, served
+from tests.waiting import eventually
 
 TERMS = {"symbol": "BOLT", "base_asset": "BOLT", "quote_asset": "USD", "tick_size": "0.05", "lot_size": "1", "reason": "asked for by many"}
 
@@ -31,14 +31,12 @@ def bolt(house: Served) -> None:
 
 def shown(client: Client, symbol: str, state: str) -> dict[str, Any]:
     """The instrument, once it is in that state."""
-    end_s = time.monotonic() + 30
-    while True:
+
+    def found() -> dict[str, Any]:
         answer = client.get(f"/v1/instruments/{symbol}")
-        found: dict[str, Any] = answer.json()
-        if answer.status_code == 200 and found["state"] == state:
-            return found
-        assert time.monotonic() < end_s, answer.text
-        time.sleep(0.02)
+        return answer.json() if answer.status_code == 200 and answer.json()["state"] == state else {}
+
+    return eventually(found)
 
 
 @pytest.mark.usefixtures("bolt")
@@ -97,6 +95,11 @@ def test_of_accounts_that_are_asked_for_at_the_same_time_no_two_get_one_number(h
     assert {account.number for account in house.registry.all(Account)} >= set(numbers)
 
 
+def charged(client: Client) -> tuple[str, str]:
+    found = client.get("/v1/instruments/DAYS").json()
+    return found["maker_fee"], found["taker_fee"]
+
+
 @pytest.mark.usefixtures("bolt")
 def test_a_calendar_opens_what_is_listed_with_it_and_a_schedule_says_its_fees(root: Client, nobody: Client) -> None:
     always = {"name": "always", "zone": "Europe/Berlin", "opens": "00:00", "closes": "24:00", "weekdays": [1, 2, 3, 4, 5, 6, 7]}
@@ -108,10 +111,19 @@ def test_a_calendar_opens_what_is_listed_with_it_and_a_schedule_says_its_fees(ro
     assert (found["maker_fee"], found["taker_fee"]) == ("0.0001", "0.0003")
     assert [(each["name"], each["state"]) for each in nobody.get("/v1/calendars").json()] == [("always", "open")]
     assert nobody.get("/v1/fee-schedules").json() == [{"name": "retail", "maker_fee": 100, "taker_fee": 300}]
+    dearer = {"maker_fee": 200, "taker_fee": 400, "reason": "costs rose"}
+    root.put("/v1/fee-schedules/retail", json=dearer).raise_for_status()
+    eventually(lambda: charged(nobody) == ("0.0002", "0.0004"))
+    root.post("/v1/fee-schedules", json={"name": "vip", "maker_fee": 0, "taker_fee": 50, "reason": "few"}).raise_for_status()
+    root.put("/v1/instruments/DAYS/fees", json={"fees": "vip", "reason": "it is one"}).raise_for_status()
+    eventually(lambda: charged(nobody) == ("0", "0.00005"))
+    assert root.put("/v1/fee-schedules/none", json=dearer).status_code == 404
+    assert root.put("/v1/instruments/DAYS/fees", json={"fees": "none", "reason": "x"}).status_code == 404
+    assert nobody.put("/v1/fee-schedules/retail", json=dearer).status_code == 401
     never = {**always, "name": "never", "weekdays": [], "reason": "a museum"}
     root.post("/v1/calendars", json=never).raise_for_status()
     root.put("/v1/instruments/DAYS/calendar", json={"calendar": "never", "reason": "it is one"}).raise_for_status()
     assert root.put("/v1/calendars/never/holidays", json={"holidays": ["today"], "reason": "x"}).status_code == 400
     assert root.post("/v1/instruments", json={**listed, "symbol": "NONE", "calendar": "lunar"}).status_code == 404
-    assert root.post("/v1/instruments", json={**listed, "symbol": "NONE", "fees": "vip"}).status_code == 404
+    assert root.post("/v1/instruments", json={**listed, "symbol": "NONE", "fees": "none"}).status_code == 404
     assert nobody.post("/v1/calendars", json=never).status_code == 401

@@ -15,9 +15,9 @@ from typing import Final
 from domain.events import FIRST_CONSEQUENCE
 from eventstore.blocks import Block, after, genesis, seal
 from eventstore.sqlite import SqliteLog
-from tests.golden import rows_v1, rows_v2
+from tests.golden import rows_v1, rows_v2, rows_v3
 
-ROWS: Final = {1: rows_v1, 2: rows_v2}
+ROWS: Final = {1: rows_v1, 2: rows_v2, 3: rows_v3}
 RECORD: Final = "record.sqlite3"
 PARTITION: Final = 5
 

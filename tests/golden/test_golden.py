@@ -21,6 +21,7 @@ GOLDEN: Final = [(version, name, block) for version in VERSIONS for name, block 
 LAST_HASH: Final = {
     1: "992aacdc8d178e0a37531ce788026c49af7ee57a9ad3cc7623a54ea1f7eff53a",
     2: "43498e934424fd711f3064bc0e1e645da5cd5ae40477469d1d9e13840253f397",
+    3: "062dd292b3dad990e599c5be154a4ebb5e22c1f492279c9290a5dc0248d03b80",
 }
 
 

@@ -17,10 +17,7 @@ class Instrument:
     number: int
     facts: dict[str, int]  # fields of its ListInstrument
     state: int = v.PRE_OPEN
-
-    @property
-    def max_rate(self) -> int:
-        return max(self.facts["maker_rate"], self.facts["taker_rate"])
+    held_rate: int = 0  # for which its buys hold funds
 
 
 @dataclass
@@ -61,7 +58,7 @@ class Order:
             return self.budget if lots else 0
         cost = self.cost(price, lots)
         paid_ahead = self.paid_fees - self.exact_fees
-        return cost + math.ceil(max(Fraction(0), Fraction(cost * self.instrument.max_rate, PER_MILLION) - paid_ahead))
+        return cost + math.ceil(max(Fraction(0), Fraction(cost * self.instrument.held_rate, PER_MILLION) - paid_ahead))
 
     def fee(self, value: int, rate: int) -> int:
         """What a fill of *value* costs it: fees so far with this one, rounded up once, less what it has paid."""

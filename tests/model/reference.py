@@ -111,6 +111,7 @@ class Model:
         verbs = {
             v.LIST_INSTRUMENT: self.list_instrument,
             v.SET_INSTRUMENT_STATE: self.set_instrument_state,
+            v.SET_FEE_RATES: self.set_fee_rates,
             v.OPEN_ACCOUNT: self.open_account,
             v.CHANGE_ACCOUNT: self.change_account,
             v.DEPOSIT: self.deposit,
@@ -141,7 +142,7 @@ class Model:
             raise Refused(r.ALREADY_LISTED, self.instruments[number].state, number)
         if number > MAX_INSTRUMENT:
             raise Refused(r.TOO_MANY_INSTRUMENTS, MAX_INSTRUMENT, number)
-        self.instruments[number] = Instrument(number, command)
+        self.instruments[number] = Instrument(number, command, held_rate=max(command["maker_rate"], command["taker_rate"]))
         self.emit(e.INSTRUMENT_LISTED, instrument=number)
 
     def set_instrument_state(self, command: dict[str, int]) -> None:
@@ -151,6 +152,18 @@ class Model:
             raise Refused(r.STATE_TRANSITION, before, after)
         instrument.state = after
         self.emit(e.INSTRUMENT_STATE_CHANGED, instrument=instrument.number, previous_state=before, state=after)
+
+    def set_fee_rates(self, command: dict[str, int]) -> None:
+        instrument = self.listed(command["instrument"])
+        rates = {name: command[name] for name in ("maker_rate", "taker_rate")}
+        needed = max(rates.values())
+        if any(order.side == v.BUY and order.instrument is instrument for order in self.orders):
+            if needed > instrument.held_rate:
+                raise Refused(r.RATE_NOT_HELD, instrument.held_rate, needed)
+        else:
+            instrument.held_rate = needed
+        instrument.facts |= rates
+        self.emit(e.FEE_RATES_SET, instrument=instrument.number, held_rate=instrument.held_rate, **rates)
 
     def listed(self, number: int) -> Instrument:
         if number not in self.instruments:

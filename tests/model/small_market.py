@@ -13,6 +13,7 @@ TRADERS: Final = (1, 2, 3, 4, 5)
 GUESTS: Final = (6, 7, 8, 9)  # opened and closed while the others trade
 NOBODY: Final = (99, 10_485_760, 10_485_761, 2**62)
 ACCOUNTS: Final = TRADERS * 20 + GUESTS + NOBODY
+RATES: Final = (0, 333, 777, 100_000) * 9 + (100_001,)
 INSTRUMENTS: Final = (1,) * 40 + (2,) * 30 + (3,) * 30 + (4, 65_536, 2**40)
 PRICES: Final = tuple(range(95, 107)) * 12 + (94, 107, 0, 1, 2**31 - 1)
 LOTS: Final = tuple(range(1, 16)) * 4 + (0, 19, 20, 21, 22, 25, 2**31 - 1)
@@ -43,8 +44,8 @@ LISTING: Final[Mapping[str, Sequence[int]]] = {
     "band_high_ticks": (95, 106) * 9 + (94, 2**31 - 1),
     "max_quantity_lots": (1, 20) * 9 + (0, 2**31 - 1, 2**31),
     "max_notional": (1, 14_000) * 9 + (0, 2**42, 2**42 + 1),
-    "maker_rate": (0, 333, 100_000) * 9 + (100_001,),
-    "taker_rate": (0, 777, 100_000) * 9 + (100_001,),
+    "maker_rate": RATES,
+    "taker_rate": RATES,
     "quote_units": (1, 7) * 9 + (0, 2**31 - 1),
     "base_units": (1, 3) * 9 + (0, 2**31 - 1),
     "day_end_ns": (0, 22 * HOUR_NS, 24 * HOUR_NS - 1) * 9 + (24 * HOUR_NS,),
@@ -115,6 +116,7 @@ TEMPLATES: Final = (
     Template(1, v.OPEN_ACCOUNT, {"account": (*TRADERS, *GUESTS, 10_485_761, 2**62), **LIMITS}),
     Template(3, v.SET_INSTRUMENT_STATE, {"instrument": INSTRUMENTS, "state": (2,) * 12 + (1,) * 12 + (3, 3, 4, 0, 5)}),
     Template(1, v.LIST_INSTRUMENT, LISTING),
+    Template(3, v.SET_FEE_RATES, {"instrument": INSTRUMENTS, "maker_rate": RATES, "taker_rate": RATES}),
 )
 
 

@@ -11,7 +11,7 @@ MAX_INT31: Final = 2**31 - 1
 DAY_NS: Final = 86_400 * 10**9
 NAMED_ORDER: Final = (v.CANCEL_ORDER, v.REDUCE_ORDER, v.REPLACE_ORDER)
 NAMED_ACCOUNT: Final = (v.OPEN_ACCOUNT, v.CHANGE_ACCOUNT, v.DEPOSIT, v.WITHDRAW, v.NEW_ORDER, *NAMED_ORDER)
-NAMED_INSTRUMENT: Final = (v.LIST_INSTRUMENT, v.SET_INSTRUMENT_STATE, v.NEW_ORDER)
+NAMED_INSTRUMENT: Final = (v.LIST_INSTRUMENT, v.SET_INSTRUMENT_STATE, v.SET_FEE_RATES, v.NEW_ORDER)
 
 
 def parse(row: bytes) -> dict[str, int]:
@@ -79,7 +79,13 @@ def _word_is_right(values: dict[str, int], number: int) -> bool:
         return values.get("budget", 0) < 2**62
     if number == v.EXPIRES_NS and verb == v.NEW_ORDER:
         return (values["time_in_force"] == v.GTD) == (values["expires_ns"] != 0)
+    if number == 13 and verb == v.SET_FEE_RATES:
+        return _are_rates(values)
     return True
+
+
+def _are_rates(values: dict[str, int]) -> bool:
+    return values["maker_rate"] <= 100_000 and values["taker_rate"] <= 100_000
 
 
 def _terms_are_right(values: dict[str, int]) -> bool:
@@ -119,7 +125,7 @@ def _listing_word_is_right(values: dict[str, int], number: int) -> bool:
     if number == 12:
         return 1 <= values["max_notional"] <= 2**42
     if number == 13:
-        return values["maker_rate"] <= 100_000 and values["taker_rate"] <= 100_000
+        return _are_rates(values)
     if number == 14:
         return values["quote_units"] >= 1 and values["base_units"] >= 1
     return 0 <= values["day_end_ns"] < DAY_NS

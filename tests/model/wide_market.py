@@ -33,6 +33,7 @@ _BUY: Final[Mapping[str, Sequence[int]]] = {**_ORDER, "side": (v.BUY,), "price_t
 _SELL: Final[Mapping[str, Sequence[int]]] = {**_ORDER, "side": (v.SELL,), "price_ticks": ABOVE}
 _TAKER: Final[Mapping[str, Sequence[int]]] = {**_ORDER, "side": (v.BUY, v.SELL), "quantity_lots": (5, 20, 60)}
 _EXPIRES: Final = tuple(range(1, 400, 7)) + (10**6, 10**9, 10**12)
+_RATES: Final = (0, 100, 250, 5_000)
 _STATES: Final = (v.OPEN,) * 8 + (v.PRE_OPEN,) * 4 + (v.HALTED,)
 WIDE: Final = Flow(
     opening=[
@@ -58,5 +59,6 @@ WIDE: Final = Flow(
         Template(2, v.TICK_CLOCK, {}),
         Template(1, v.MASS_CANCEL, {"account": (1, 2, 3, 4, 5), "instrument": (1, 2), "side_scope": (1, 2)}),
         Template(1, v.SET_INSTRUMENT_STATE, {"instrument": (1, 2), "state": _STATES}),
+        Template(1, v.SET_FEE_RATES, {"instrument": (1, 2), "maker_rate": _RATES, "taker_rate": _RATES}),
     ),
 )

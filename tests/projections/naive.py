@@ -146,6 +146,9 @@ class Naive:
         assert self.states[event.instrument][0] == event.previous_state
         self.states[event.instrument] = event.state, self.time_ns, self.states[event.instrument][2]
 
+    def take_FeeRatesSet(self, event: Event, command: dict[str, int], outcome: Event) -> None:
+        self.listed[event.instrument] |= {"maker_rate": command["maker_rate"], "taker_rate": command["taker_rate"]}
+
     def take_FundsDeposited(self, event: Event, command: dict[str, int], outcome: Event) -> None:
         self.move(command["account"], command["asset"], command["amount"])
         assert event.available == self.balances[command["account"], command["asset"]][0]

@@ -15,7 +15,7 @@ from tests.projections.naive import Naive, Order
 
 NAMES = {kind.code: kind.name for kind in EVENTS}
 CHANGES = {"OrderReplaced", "OrderReduced", "SelfTradePrevented"}
-ACTS = {"InstrumentListed", "AccountOpened", "AccountChanged", "OrdersMassCancelled", "RecordUnreadable"}
+ACTS = {"InstrumentListed", "FeeRatesSet", "AccountOpened", "AccountChanged", "OrdersMassCancelled", "RecordUnreadable"}
 COMMON = {"verb", "received_ns", "session", "sequence", "account"}
 Document = dict[str, Any]
 

@@ -162,8 +162,8 @@ def test_a_document_is_filed_under_the_day_on_which_it_began(days: int) -> None:
 def test_every_kind_of_event_is_in_the_index_or_said_not_to_be() -> None:
     """A kind that comes to be must be thought of."""
     indexed = {
-        *("CommandRefused", "InstrumentListed", "InstrumentStateChanged", "AccountOpened", "AccountChanged", "FundsDeposited"),
-        *("FundsWithdrawn", "OrderAccepted", "OrderCancelled", "OrderReduced", "OrderReplaced", "OrdersMassCancelled"),
+        *("CommandRefused", "InstrumentListed", "InstrumentStateChanged", "FeeRatesSet", "AccountOpened", "AccountChanged"),
+        *("FundsDeposited", "FundsWithdrawn", "OrderAccepted", "OrderCancelled", "OrderReduced", "OrderReplaced", "OrdersMassCancelled"),
         *("RecordUnreadable", "TradeExecuted", "OrderRemoved", "SelfTradePrevented"),
     }
     assert {kind.name for kind in EVENTS} - indexed == {"CommandRepeated", "ClockTicked", "OrderRested"}

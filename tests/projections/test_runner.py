@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,9 +17,9 @@ from projections.quotes import Quotes
 from projections.runner import Runner
 from projections.view import Rows
 from tests.projections.flow import recorded, trading
+from tests.waiting import PATIENCE_S, eventually
 
 BLOCKS = trading(seed=3, count=200, longest=10)
-PATIENCE_S = 20
 
 
 class Held(Quotes):
@@ -51,13 +51,6 @@ class Log(MemoryLog):
         return super().read(partition, after_seq)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.001)
-
-
 def position(views: Views) -> int:
     return min(views.positions().values())
 
@@ -72,10 +65,10 @@ def same_as_undisturbed(views: Views) -> bool:
 def test_it_begins_with_what_the_record_has_and_goes_on_with_what_is_offered() -> None:
     log, views = Log(), Views(1)
     with Runner(views, recorded(BLOCKS[:30], log)) as runner:
-        until(lambda: position(views) == 30)
+        eventually(lambda: position(views) == 30)
         for block in BLOCKS[30:]:
             runner.offer(Columns(block))
-        until(lambda: position(views) == len(BLOCKS))
+        eventually(lambda: position(views) == len(BLOCKS))
     assert (log.reads, runner.dropped) == ([0], 0)
     assert same_as_undisturbed(views)
 
@@ -85,7 +78,7 @@ def test_who_offers_never_waits_and_what_was_dropped_is_read_from_the_record() -
     held, log = Held(), Log()
     views = Views(1, {**FOLDS, "quotes": lambda: held})
     with Runner(views, log, waiting_blocks=4) as runner:
-        until(lambda: log.reads == [0])
+        eventually(lambda: log.reads == [0])
         for block in BLOCKS[:2]:
             runner.offer(Columns(block))
         assert held.entered.wait(PATIENCE_S)
@@ -94,7 +87,7 @@ def test_who_offers_never_waits_and_what_was_dropped_is_read_from_the_record() -
             runner.offer(Columns(block))
         assert runner.dropped == 4
         held.go_on.set()
-        until(lambda: position(views) == len(BLOCKS))
+        eventually(lambda: position(views) == len(BLOCKS))
     assert log.reads == [0, 2]
     assert same_as_undisturbed(views)
 
@@ -102,11 +95,11 @@ def test_who_offers_never_waits_and_what_was_dropped_is_read_from_the_record() -
 def test_a_gap_in_what_is_offered_is_read_from_the_record() -> None:
     log, views = Log(), Views(1)
     with Runner(views, log) as runner:
-        until(lambda: log.reads == [0])
+        eventually(lambda: log.reads == [0])
         recorded(BLOCKS, log)
         runner.offer(Columns(BLOCKS[0]))
         runner.offer(Columns(BLOCKS[-1]))
-        until(lambda: position(views) == len(BLOCKS))
+        eventually(lambda: position(views) == len(BLOCKS))
     assert same_as_undisturbed(views)
 
 
@@ -116,9 +109,9 @@ def test_a_record_that_does_not_answer_is_asked_again(monkeypatch: pytest.Monkey
     log, views = Log(), Views(1)
     log.failures = [StoreFailed("disk", "away")] * 2
     with Runner(views, recorded(BLOCKS, log)) as runner:
-        until(lambda: runner.failure is not None)
-        until(lambda: position(views) == len(BLOCKS))
-        until(lambda: runner.failure is None)
+        eventually(lambda: runner.failure is not None)
+        eventually(lambda: position(views) == len(BLOCKS))
+        eventually(lambda: runner.failure is None)
     assert log.reads == [0, 0, 0]
 
 
@@ -127,7 +120,7 @@ def test_a_damaged_record_stops_the_views_and_nobody_else(failure: Exception, ca
     log, views = Log(), Views(1)
     log.failures = [failure]
     with Runner(views, log) as runner:
-        until(lambda: runner.failure is failure)
+        eventually(lambda: runner.failure is failure)
         for block in BLOCKS:
             runner.offer(Columns(block))
     assert "views of partition 1" in caplog.text
@@ -150,7 +143,7 @@ def test_while_the_writer_is_busy_a_tenth_of_the_time_is_for_the_views(monkeypat
         views = Views(1, {"quotes": Slow})
         began_s = time.monotonic()
         with Runner(views, recorded(BLOCKS[:5], Log()), busy=lambda busy=busy: busy):  # type: ignore[misc]
-            until(lambda views=views: position(views) == 5)  # type: ignore[misc]
+            eventually(lambda views=views: position(views) == 5)  # type: ignore[misc]
         taken_s[busy] = time.monotonic() - began_s
     assert taken_s[True] > 4 * 10 * 0.01 > taken_s[False]
 
@@ -161,7 +154,7 @@ def test_closing_does_not_wait_for_a_busy_writer(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("projections.runs.RUN_EVENTS", 1)
     views = Views(1)
     with Runner(views, recorded(BLOCKS[:5], Log()), busy=lambda: True):
-        until(lambda: position(views) == 1)
+        eventually(lambda: position(views) == 1)
     assert position(views) == 1
 
 
@@ -175,7 +168,7 @@ def test_closing_does_not_wait_for_the_rest_of_the_record(monkeypatch: pytest.Mo
     assert held.entered.wait(PATIENCE_S)
     closing = threading.Thread(target=runner.close)
     closing.start()
-    until(lambda: runner._closing)
+    eventually(lambda: runner._closing)
     held.go_on.set()
     closing.join(PATIENCE_S)
     assert not closing.is_alive()
@@ -201,10 +194,10 @@ def test_who_is_not_behind_does_not_rest(monkeypatch: pytest.MonkeyPatch) -> Non
     log = Log()
     views = Views(1, {"quotes": Quotes})
     with Runner(views, log) as runner:
-        until(lambda: log.reads == [0])
+        eventually(lambda: log.reads == [0])
         for block in BLOCKS[:5]:
             runner.offer(Columns(block))
-            until(lambda block=block: position(views) == block.seq)  # type: ignore[misc]
+            eventually(lambda block=block: position(views) == block.seq)  # type: ignore[misc]
 
 
 def test_what_comes_while_it_rests_is_taken_in_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +207,10 @@ def test_what_comes_while_it_rests_is_taken_in_together(monkeypatch: pytest.Monk
     counted, log = Counted(), Log()
     views = Views(1, {"quotes": lambda: counted})
     with Runner(views, log) as runner:
-        until(lambda: log.reads == [0])
+        eventually(lambda: log.reads == [0])
         for block in BLOCKS:
             runner.offer(Columns(block))
             time.sleep(0.002)
-        until(lambda: position(views) == len(BLOCKS))
+        eventually(lambda: position(views) == len(BLOCKS))
     assert counted.calls <= 3
     assert same_as_undisturbed(views)

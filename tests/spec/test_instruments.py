@@ -10,6 +10,7 @@ from domain.verbs import BUY, CLOSED, FOK, HALTED, IOC, MARKET, OPEN, PRE_OPEN, 
 from tests.market import (
     BASE,
     QUOTE,
+    Event,
     Market,
     accepted,
     buy,
@@ -17,9 +18,11 @@ from tests.market import (
     deposit,
     event,
     list_instrument,
+    mass_cancel,
     open_account,
     refused,
     sell,
+    set_fees,
     set_state,
     symbol,
     traded,
@@ -194,3 +197,64 @@ def test_what_is_quoted_in_one_instrument_may_be_traded_in_another(empty: Market
     assert empty.when(sell(1, 100, 5, instrument=2))[0].held == 100
     assert empty.when(buy(1, 1, 1)) == [refused(rules.INSUFFICIENT_FUNDS, 0, 1)]
     empty.given(cancel(1, order=empty.number(1)), buy(1, 1, 1))
+
+
+# --- fee rates --------------------------------------------------------------------------------------------------------
+
+
+def rates(maker: int, taker: int, held: int) -> Event:
+    return event(e.FEE_RATES_SET, instrument=1, maker_rate=maker, taker_rate=taker, held_rate=held)
+
+
+def fees(happened: list[Event]) -> list[tuple[int, int]]:
+    """(taker's, maker's) of every trade."""
+    return [(each.taker_fee, each.maker_fee) for each in happened if each.name == "TradeExecuted"]
+
+
+def test_rates_that_are_set_are_what_fills_cost_from_then_on(market: Market) -> None:
+    """Also those of orders that rested before."""
+    market.given(sell(2, 10, 100))
+    assert fees(market.when(buy(1, 5, 100))) == [(0, 0)]
+    assert market.when(set_fees(maker_rate=10_000, taker_rate=20_000)) == [rates(10_000, 20_000, held=20_000)]
+    assert fees(market.when(buy(1, 5, 100))) == [(10, 5)]
+    market.when(set_fees(0, 0))
+    market.given(sell(2, 5, 100))
+    assert fees(market.when(buy(1, 5, 100))) == [(0, 0)]
+
+
+def test_a_rate_for_which_a_buy_in_the_book_holds_no_funds_is_refused(market: Market) -> None:
+    market.given(set_fees(10_000, 5_000), buy(1, 5, 100))
+    assert market.when(set_fees(10_000, 10_001)) == [refused(rules.RATE_NOT_HELD, 10_000, 10_001)]
+    assert market.when(set_fees(10_001, 0)) == [refused(rules.RATE_NOT_HELD, 10_000, 10_001)]
+    assert fees(market.when(sell(2, 5, 100))) == [(3, 5)]
+
+
+def test_while_a_buy_is_in_the_book_lower_rates_hold_at_once_and_buys_hold_as_before(market: Market) -> None:
+    market.given(set_fees(10_000, 20_000), buy(1, 5, 100))
+    assert market.when(set_fees(0, 1_000)) == [rates(0, 1_000, held=20_000)]
+    assert market.available(1, QUOTE) == 1_000_000 - 510
+    market.given(buy(1, 5, 100))
+    assert market.available(1, QUOTE) == 1_000_000 - 2 * 510
+    assert fees(market.when(sell(2, 10, 100))) == [(1, 0), (0, 0)]  # half a unit each, rounded up once
+    assert market.available(1, QUOTE) == 1_000_000 - 1_000
+
+
+def test_without_a_buy_in_the_book_rates_rise_whatever_is_offered(market: Market) -> None:
+    market.given(buy(1, 5, 100), sell(2, 5, 110), mass_cancel(1))
+    assert market.when(set_fees(100_000, 100_000)) == [rates(100_000, 100_000, held=100_000)]
+    assert fees(market.when(buy(1, 5, 110))) == [(55, 55)]
+
+
+def test_the_rates_of_one_instrument_are_its_own(market: Market) -> None:
+    market.given(list_instrument(2, "OTHER"), set_state(OPEN, 2), buy(1, 5, 100), set_fees(100_000, 100_000, instrument=2))
+    assert fees(market.when(sell(2, 5, 100))) == [(0, 0)]
+
+
+def test_a_rate_is_at_most_a_tenth(market: Market) -> None:
+    market.given(set_fees(100_000, 100_000))
+    for command in (set_fees(100_001, 0), set_fees(0, 100_001)):
+        assert market.when(command) == [refused(rules.MALFORMED_FIELD, 13, int.from_bytes(command[104:112], "little"))]
+
+
+def test_only_a_listed_instrument_has_rates(market: Market) -> None:
+    assert market.when(set_fees(0, 0, instrument=9)) == [refused(rules.UNKNOWN_INSTRUMENT, 1, 9)]

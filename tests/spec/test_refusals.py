@@ -23,6 +23,7 @@ from tests.market import (
     replace,
     row,
     sell,
+    set_fees,
     set_state,
     tick,
     with_word,
@@ -32,6 +33,7 @@ from tests.market import (
 WELL_FORMED = {
     "ListInstrument": list_instrument(9),
     "SetInstrumentState": set_state(v.HALTED),
+    "SetFeeRates": set_fees(0, 0),
     "OpenAccount": open_account(9),
     "ChangeAccount": change_account(1),
     "Deposit": deposit(1, BASE, 1),
@@ -53,7 +55,7 @@ def check_malformed(market: Market, command: bytes, word: int) -> None:
     assert market.when(command) == [refused(rules.MALFORMED_FIELD, word, word_of(command, word))]
 
 
-@pytest.mark.parametrize("verb", [0, 14, 99, 255, 256 + v.TICK_CLOCK, -1, 2**63 - 1, v.TICK_CLOCK - 2**63])
+@pytest.mark.parametrize("verb", [0, 15, 99, 255, 256 + v.TICK_CLOCK, -1, 2**63 - 1, v.TICK_CLOCK - 2**63])
 def test_an_unknown_verb(market: Market, verb: int) -> None:
     """The whole word is the verb: bits above its code are part of it."""
     check_malformed(market, raw([verb] + [0] * 15), 0)

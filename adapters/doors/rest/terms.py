@@ -31,6 +31,21 @@ class FeesAsked(msgspec.Struct, forbid_unknown_fields=True):
     reason: Why
 
 
+class RatesAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """Rates in 10^-6 of the value."""
+
+    maker_fee: Fee
+    taker_fee: Fee
+    reason: Why
+
+
+class FeesWanted(msgspec.Struct, forbid_unknown_fields=True):
+    """A fee schedule by name; empty: none."""
+
+    fees: Annotated[str, msgspec.Meta(max_length=32)]
+    reason: Why
+
+
 class FeesShape(msgspec.Struct):
     """Rates in 10^-6 of the value."""
 
@@ -86,7 +101,7 @@ class CalendarShape(msgspec.Struct):
 
 @post("/fee-schedules", status_code=201, summary="Register a fee schedule")
 async def add_fees(house: NamedDependency[House], caller: NamedDependency[Caller], data: JSONBody[FeesAsked]) -> Made:
-    """For instruments that are listed with it from now on: what is listed keeps its rates."""
+    """For instruments that are listed with it, or given it."""
     caller.needs("operate")
     made = FeeSchedule(data.name, data.maker_fee, data.taker_fee, caller.user, data.reason)
     await asyncio.to_thread(house.registry.add, made)
@@ -97,6 +112,32 @@ async def add_fees(house: NamedDependency[House], caller: NamedDependency[Caller
 async def fees(house: NamedDependency[House]) -> list[FeesShape]:
     """All of them."""
     return [FeesShape(each.name, each.maker_rate, each.taker_rate) for each in house.registry.all(FeeSchedule)]
+
+
+@put("/fee-schedules/{name:str}", status_code=202, summary="Set the rates of a fee schedule")
+async def set_rates(
+    house: NamedDependency[House], caller: NamedDependency[Caller], name: FromPath[str], data: JSONBody[RatesAsked]
+) -> Made:
+    """For fills from now on, of every instrument that has it. An instrument in whose book buys hold no funds for so high a rate keeps those
+    that it shows: to raise them, halt it, cancel its orders, and give it its schedule again.
+    """
+    caller.needs("operate")
+    act = Act(caller.user, data.reason)
+    await asyncio.to_thread(house.registry.change, FeeSchedule, name, lambda found: found.set_rates(data.maker_fee, data.taker_fee, *act))
+    return Made(name, 0, house.registry.seen)
+
+
+@put("/instruments/{symbol:str}/fees", status_code=202, summary="Set the fee schedule of an instrument")
+async def set_fees(
+    house: NamedDependency[House], caller: NamedDependency[Caller], symbol: FromPath[str], data: JSONBody[FeesWanted]
+) -> Made:
+    """Its rates hold within a moment, unless buys in the book hold no funds for them. Empty: it keeps the rates that it has."""
+    caller.needs("operate")
+    if data.fees:
+        house.registry.get(FeeSchedule, data.fees)
+    act = Act(caller.user, data.reason)
+    await asyncio.to_thread(house.registry.change, Listing, symbol, lambda found: found.set_fees(data.fees, *act))
+    return Made(symbol, 0, house.registry.seen)
 
 
 @post("/calendars", status_code=201, summary="Register a calendar")
@@ -173,4 +214,4 @@ def _shape(each: Calendar, now_ns: int) -> CalendarShape:
     )
 
 
-HANDLERS = (add_fees, fees, add_calendar, all_calendars, holidays, calendar)
+HANDLERS = (add_fees, fees, set_rates, set_fees, add_calendar, all_calendars, holidays, calendar)
