@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from adapters.stack.stack import Stack
-from tests.cli.venue import PATIENCE_S, Venue, eventually
+from tests.cli.venue import Venue
 from tests.conftest import DATA, REPOSITORY
+from tests.waiting import PATIENCE_S, eventually
 
 README = (REPOSITORY / "README.md").read_text()
 

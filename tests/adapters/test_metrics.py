@@ -17,9 +17,9 @@ from domain import verbs as v
 from eventstore.blocks import Block
 from eventstore.memory import MemoryLog, MemorySnapshots
 from tests import market
+from tests.waiting import PATIENCE_S
 
 PARTITION = 3
-PATIENCE_S = 20
 SETUP = market.list_instrument(1) + market.set_state(v.OPEN) + market.open_account(1) + market.open_account(2)
 FUNDS = market.deposit(1, market.BASE, 1_000) + market.deposit(2, market.QUOTE, 10**9)
 TRADES = (market.sell(1, 1, 100) + market.buy(2, 1, 100)) * 500

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from adapters.settings import load
@@ -14,8 +15,8 @@ from commands.writer import Writer
 from domain import verbs as v
 from eventstore.memory import MemoryLog, MemorySnapshots
 from tests.market import BASE, QUOTE, buy, deposit, list_instrument, open_account, sell, set_state
+from tests.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 20
 OPENING = [list_instrument(), set_state(v.OPEN), open_account(1), open_account(2), deposit(1, BASE, 1_000), deposit(2, QUOTE, 10**6)]
 
 
@@ -32,7 +33,7 @@ def test_views_catch_up_with_the_record_and_follow_what_is_committed(tmp_path: P
     serving = threading.Thread(target=single.serve, args=(stop,))
     serving.start()
     try:
-        metrics = until(f'outcry_view_seq{{partition="1",view="quotes"}} {before + 1}.0', port)
+        metrics = shown(f'outcry_view_seq{{partition="1",view="quotes"}} {before + 1}.0', port)
         assert 'outcry_view_lag_blocks{partition="1",view="quotes"} 0.0' in metrics
         assert 'outcry_view_lag_blocks{partition="1",view="statements"}' in metrics
     finally:
@@ -41,18 +42,16 @@ def test_views_catch_up_with_the_record_and_follow_what_is_committed(tmp_path: P
     assert not serving.is_alive()
 
 
-def until(line: str, port: int) -> str:
+def shown(line: str, port: int) -> str:
     """The metrics, once they have *line*."""
-    end_s, text = time.monotonic() + PATIENCE_S, ""
-    while line not in text:
-        assert time.monotonic() < end_s, text
-        time.sleep(0.02)
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                text = answer.read().decode()
-        except OSError:
-            continue
-    return text
+
+    def metrics() -> str:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            text: str = answer.read().decode()
+            return text if line in text else ""
+        return ""
+
+    return eventually(metrics, lambda: f"{line} is not among the metrics")
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,7 @@ import pytest
 from adapters import status
 from adapters.metrics import Metrics
 from adapters.status import StatusServer
-
-PATIENCE_S = 10
+from tests.waiting import PATIENCE_S, eventually
 
 
 @dataclass
@@ -104,14 +103,13 @@ def test_readiness_that_hangs_takes_nothing_else_with_it(server: StatusServer, w
 def test_clients_that_say_nothing_are_left_after_a_while(server: StatusServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status._Handler, "timeout", 0.2)
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(status.AT_ONCE)]
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            assert get(server, "/live")[0] == 200
-            break
-        except (ConnectionError, http.client.HTTPException):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+
+    def lives() -> bool:
+        with suppress(ConnectionError, http.client.HTTPException):
+            return get(server, "/live")[0] == 200
+        return False
+
+    eventually(lives)
     for each in silent:
         each.close()
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.archive.days import OPENS_NS
 from tests.conftest import REPOSITORY
 from tests.contracts.record import block_after
 from tests.eventstore.rows import fill
+from tests.waiting import eventually
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -118,11 +118,8 @@ def test_a_worker_archives_what_comes_to_its_end_while_it_runs(worker: subproces
     """Trading goes on in another process; a day that begins closes the one before."""
     log, shelf = SqliteLog(tmp_path / "store/record.sqlite"), Shelf(str(tmp_path / "archive"))
     log.append(block_after(log.claim(1), time_ns=OPENS_NS))
-    deadline_s = time.monotonic() + 60
-    while shelf.head(1).seq < 10:
-        assert worker.poll() is None
-        assert time.monotonic() < deadline_s, "the range that ended is archived"
-        time.sleep(0.05)
+    eventually(lambda: worker.poll() is not None or shelf.head(1).seq >= 10, lambda: "the range that ended is not archived")
+    assert worker.poll() is None
     worker.send_signal(signal.SIGTERM)
     out, _ = worker.communicate(timeout=30)
     assert json.loads(out)["stopped"] is True

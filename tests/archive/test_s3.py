@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +21,10 @@ from eventstore.shelf import Shelf
 from tests.archive.days import OPENS_NS, archived, of_days
 from tests.projections.flow import trading
 from tests.query.market import Asked
+from tests.waiting import eventually
 
 VERSION = "2.6.0"
 BUCKET = "outcry"
-PATIENCE_S = 60.0
 SETTINGS = """\
 s3proxy.endpoint=http://{host}:{port}
 s3proxy.authorization=aws-v4
@@ -57,10 +56,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for newer in ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION"):
             environment.setenv(newer, "when_required")  # docs/archive.md says why
         with subprocess.Popen([*command, "org.gaul.s3proxy.Main", "--properties", str(settings)], stdout=log, stderr=log) as process:
-            deadline = time.monotonic() + PATIENCE_S
-            while not answers(port):
-                assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.05)
+            eventually(lambda: process.poll() is not None or answers(port), (folder / "log").read_text)
+            assert process.poll() is None, (folder / "log").read_text()
             yield f"endpoint_override={HOST}:{port}&scheme=http"
             process.terminate()
 

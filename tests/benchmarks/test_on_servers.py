@@ -20,7 +20,7 @@ from domain.verbs import COMMAND_BYTES
 from eventstore.memory import MemoryLog, MemorySnapshots
 from projections.embedded import FOLDS as VIEWS
 from tests.benchmarks.test_benchmarks import FIELDS
-from tests.servers.market import eventually
+from tests.waiting import eventually
 
 SMALL = {"flow": "cross", "accounts": 5, "instruments": 1, "commands": 2_000, "runs": 3}
 SERVERS = {"cores_used", "servers"}

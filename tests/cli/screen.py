@@ -14,8 +14,8 @@ import time
 from fcntl import ioctl
 
 from tests.conftest import REPOSITORY
+from tests.waiting import PATIENCE_S, Late
 
-PATIENCE_S = 30
 ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 HOME = "\x1b[H"
 LEAVES = "\x1b[?1049l"
@@ -48,7 +48,8 @@ class Screen:
                 text = ANSI.sub("", drawn).replace("\r", "")
                 if all(part in text for part in parts):
                     return text
-            assert time.monotonic() < deadline_s, f"never shown: {parts}\n{ANSI.sub('', self.raw)[-3000:]}"
+            if time.monotonic() > deadline_s:
+                raise Late(f"never shown: {parts}\n{ANSI.sub('', self.raw)[-3000:]}")
             self.raw = self.raw[-100_000:]
             self._read()
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Outcry
-from tests.cli.venue import OUTCRY, Venue, eventually, run
+from tests.cli.venue import OUTCRY, Venue, run
+from tests.waiting import eventually
 
 Open = Callable[..., Venue]
 

@@ -6,15 +6,15 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Outcry
-from tests.cli.screen import LEAVES, PATIENCE_S, Screen
+from tests.cli.screen import LEAVES, Screen
 from tests.conftest import REPOSITORY
+from tests.waiting import eventually
 
 Start = Callable[[str, int], subprocess.Popen[bytes]]
 
@@ -27,11 +27,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def worker(name: str, partition: int) -> subprocess.Popen[bytes]:
         process = subprocess.Popen([sys.executable, "-m", "tests.cli.worker", str(tmp_path), name, str(partition)], cwd=REPOSITORY)
         started.append(process)
-        deadline_s = time.monotonic() + PATIENCE_S
-        while not (tmp_path / "workers" / f"{name}.json").exists():
-            assert process.poll() is None
-            assert time.monotonic() < deadline_s
-            time.sleep(0.01)
+        eventually(lambda: process.poll() is not None or (tmp_path / "workers" / f"{name}.json").exists())
+        assert process.poll() is None
         return process
 
     yield worker

@@ -7,24 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from adapters.stack import loopback
+from tests.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 60
 OUTCRY = str(Path(sys.executable).parent / "outcry")
-
-
-def eventually(what: Callable[[], Any], why: Callable[[], str] = lambda: "it never came") -> Any:
-    """What *what* returns as soon as that is true."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not (found := what()):
-        assert time.monotonic() < end_s, why()
-        time.sleep(0.05)
-    return found
 
 
 class Venue:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.venue import Venue
-
-PATIENCE_S = 60
+from tests.waiting import PATIENCE_S
 
 
 @contextmanager

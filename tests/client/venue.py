@@ -13,8 +13,8 @@ from typing import Any
 from adapters.drill.proxy import Cut, Proxy, drop
 from outcry.client import AsyncClient, Client, Credentials
 from tests.doors.house import BY, Served
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 30
 TEST_S = 60
 
 

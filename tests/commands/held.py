@@ -6,8 +6,7 @@ import threading
 
 from eventstore.blocks import Block
 from eventstore.memory import MemoryLog
-
-PATIENCE_S = 20.0
+from tests.waiting import PATIENCE_S
 
 
 class HeldLog(MemoryLog):

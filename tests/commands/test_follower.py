@@ -8,7 +8,7 @@ from commands.follower import Follower
 from commands.writer import Writer
 from eventstore.memory import MemoryLog, MemorySnapshots
 from tests import market
-from tests.commands.held import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 SETUP = market.list_instrument(1) + market.open_account(1)
 

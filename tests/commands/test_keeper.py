@@ -19,7 +19,7 @@ from eventstore.blocks import genesis
 from eventstore.memory import MemorySnapshots
 from eventstore.ports import Snapshot
 from tests import market
-from tests.commands.held import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 LISTED = market.list_instrument(1) + market.set_state(v.OPEN) + market.open_account(1)
 

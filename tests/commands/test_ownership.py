@@ -14,7 +14,7 @@ from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import BlockLog, Fenced, SnapshotStore
 from eventstore.sqlite import SqliteLog
 from tests import market
-from tests.commands.held import PATIENCE_S
+from tests.waiting import PATIENCE_S
 
 SETUP = market.list_instrument(1) + market.open_account(1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 
@@ -22,7 +22,8 @@ from eventstore.blocks import Block
 from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.ports import Fenced, OutcomeUnknown, StoreFailed
 from tests import market
-from tests.commands.held import PATIENCE_S, HeldLog
+from tests.commands.held import HeldLog
+from tests.waiting import PATIENCE_S, eventually
 
 PARTITION = 3
 SETUP = (
@@ -64,14 +65,6 @@ def writer(log: HeldLog, clock: Clock) -> Iterator[Writer]:
     log.release()
     with suppress(Exception):  # many tests make it fail, and say how
         opened.close()
-
-
-def eventually(what: Callable[[], object]) -> None:
-    """Wait until *what* holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not what():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.001)
 
 
 def kinds(committed: Committed) -> list[str]:

@@ -17,8 +17,8 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 from adapters.doors.ws.packed import inflate
 from adapters.registry.credentials import Issued
 from tests.doors.house import NONCES
+from tests.waiting import PATIENCE_S
 
-PATIENCE_S = 20
 Message = dict[str, Any]
 
 

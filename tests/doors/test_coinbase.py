@@ -18,6 +18,7 @@ from adapters.doors.coinbase.ids import ORDER, BadId, client_order_id, of_uuid, 
 from adapters.doors.limits import Buckets, Rate
 from commands.outcomes import of_command_id
 from tests.doors.house import BY, Served, served
+from tests.waiting import eventually
 
 ACME = "ACME/USD"
 DIALECTS = Path(__file__).parents[2] / "docs" / "dialects.md"
@@ -69,10 +70,7 @@ def order(client: Exchange, side: str, size: float, price: float, **params: Any)
 
 def shown(house: Served) -> None:
     """What is on record is seen by everybody."""
-    end_s = time.monotonic() + 20
-    while house.feed.seq < house.writer.head.seq:
-        assert time.monotonic() < end_s
-        time.sleep(0.005)
+    eventually(lambda: house.feed.seq >= house.writer.head.seq)
 
 
 # -- what is traded -----------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from adapters.doors.coinbase.ids import CLIENT_ORDER, ORDER, of_uuid, to_uuid
 from adapters.registry.credentials import Issued
 from tests.doors.house import BY, Client, Served, served
 from tests.doors.sockets import Message, Socket, run
+from tests.waiting import eventually
 
 ACME = "ACME/USD"
 ID = "ACME-USD"
@@ -57,10 +58,7 @@ def bob(alice: Client, traders: tuple[Client, Client]) -> Client:
 
 def shown(house: Served) -> None:
     """What is on record is seen by everybody."""
-    end_s = time.monotonic() + 20
-    while house.feed.seq < house.writer.head.seq:
-        assert time.monotonic() < end_s
-        time.sleep(0.005)
+    eventually(lambda: house.feed.seq >= house.writer.head.seq)
 
 
 def order(client: Client, side: str, quantity: int, price: str = "12.50", **terms: Any) -> str:

@@ -17,11 +17,11 @@ import pytest
 from commands.codec import events, to_row
 from commands.messages import CancelOrder, Command, ReduceOrder, ReplaceOrder
 from tests.doors.house import Client, Served, served
+from tests.waiting import PATIENCE_S
 
 ORDER = {"symbol": "ACME", "side": "buy", "quantity": "5", "price": "12.50"}
 BEGUN = b"GET /v1/time HTTP/1.1\r\nHost: venue\r\nX-Slow: "
 WHOLE = b"GET /v1/time HTTP/1.1\r\nHost: venue\r\n\r\n"
-PATIENCE_S = 20
 DRIP_S = 0.1
 
 

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -20,8 +19,7 @@ from adapters.registry.registry import Registry
 from eventstore.sqlite import SqliteLog
 from tests.adapters.test_forwarder import TERMS
 from tests.doors.house import BY, Client
-
-PATIENCE_S = 60
+from tests.waiting import PATIENCE_S, eventually
 
 
 @pytest.fixture
@@ -51,13 +49,12 @@ class Served:
         self.log = (folder / "log").open("ab")
         self.process = subprocess.Popen(command, stderr=self.log, stdout=subprocess.DEVNULL, env=os.environ)
         began = (folder / "log").stat().st_size
-        end_s, found = time.monotonic() + PATIENCE_S, None
-        while found is None:
-            assert time.monotonic() < end_s, (folder / "log").read_text()
+
+        def port() -> list[str]:
             assert self.process.poll() is None, (folder / "log").read_text()
-            time.sleep(0.05)
-            found = re.search(r'"doors are open", "rest_port": (\d+)', (folder / "log").read_text()[began:])
-        self.address = f"http://127.0.0.1:{found[1]}"
+            return re.findall(r'"doors are open", "rest_port": (\d+)', (folder / "log").read_text()[began:])
+
+        self.address = f"http://127.0.0.1:{eventually(port, (folder / 'log').read_text)[0]}"
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
@@ -67,12 +64,12 @@ class Served:
 
 def traded(client: Client, **terms: str) -> httpx.Response:
     """An order, tried again while what was registered has not reached the partition."""
-    end_s = time.monotonic() + PATIENCE_S
-    while True:
-        answer = client.post("/v1/orders", json={"symbol": "ACME", "side": "buy", "quantity": "5", "price": "12.50", **terms})
-        if answer.status_code == 200 or time.monotonic() > end_s:
-            return answer
-        time.sleep(0.05)
+
+    def answer() -> httpx.Response | None:
+        given = client.post("/v1/orders", json={"symbol": "ACME", "side": "buy", "quantity": "5", "price": "12.50", **terms})
+        return given if given.status_code == 200 else None
+
+    return eventually(answer)
 
 
 def test_what_is_registered_can_trade_over_http_and_survives_a_kill(tmp_path: Path, issued: Issued) -> None:

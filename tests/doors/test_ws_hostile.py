@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,8 +23,9 @@ from adapters.doors.ws.server import Limits
 from commands.codec import to_row
 from commands.messages import NewOrder
 from tests.doors.house import Served, served
-from tests.doors.sockets import PATIENCE_S, Socket, connected, run
+from tests.doors.sockets import Socket, connected, run
 from tests.doors.test_ws import BUY, cleared, key
+from tests.waiting import PATIENCE_S, eventually
 
 HANDSHAKE = (
     b"GET /v1/ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -59,13 +59,6 @@ def frame(payload: bytes, first: int = 0x81) -> bytes:
     if 126 <= size < 2**16:
         head = bytes([first, 0x80 | 126]) + size.to_bytes(2, "big")
     return head + bytes(4) + payload
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
 
 
 def trade(house: Served, size: int) -> None:
@@ -133,16 +126,16 @@ def test_who_reads_late_is_shown_the_present_state_and_not_all_that_was(house: S
             NewOrder(account=1, instrument=1, side="buy", quantity_lots=int(dice.integers(1, 9)), price_ticks=each) for each in prices
         ]
         seq = house.writer.submit(b"".join(map(to_row, orders))).result().block_seq
-        until(lambda: house.hub.seq(1) >= seq)
+        eventually(lambda: house.hub.seq(1) >= seq)
         return seq
 
     slow = shaken(house)
-    until(lambda: len(house.sockets.connections) == 1)
+    eventually(lambda: len(house.sockets.connections) == 1)
     (connection,) = house.sockets.connections
     narrow = connection._transport.underlying_transport.set_write_buffer_limits
     house.hub.outbox._loop.call_soon_threadsafe(lambda: narrow(high=8_192, low=4_096))
     slow.sendall(frame(msgspec.json.encode({"op": "subscribe", "channels": ["level2"], "symbols": ["ACME"]})))
-    until(lambda: bool(connection.client._topics))  # type: ignore[attr-defined]
+    eventually(lambda: bool(connection.client._topics))  # type: ignore[attr-defined]
     blocks = 0
     while not connection._is_slow:
         stir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -26,7 +25,8 @@ from eventstore.blocks import Block
 from eventstore.memory import MemoryLog, MemorySnapshots
 from projections.embedded import FOLDS
 from projections.layouts import INSTRUMENT
-from tests.doors.sockets import PATIENCE_S, Message, run
+from tests.doors.sockets import Message, run
+from tests.waiting import PATIENCE_S, eventually
 
 
 class Market:
@@ -51,10 +51,7 @@ class Market:
         return seq
 
     def reach(self, seq: int) -> None:
-        end_s = time.monotonic() + PATIENCE_S
-        while self.feed.seq < seq:
-            assert time.monotonic() < end_s
-            time.sleep(0.002)
+        eventually(lambda: self.feed.seq >= seq)
 
 
 class Seen:
@@ -81,10 +78,9 @@ def nobody() -> House:
 
 
 async def turn(hub: Hub, seq: int) -> None:
-    end_s = time.monotonic() + PATIENCE_S
-    while hub.seq(1) < seq or not hub.outbox.when_empty(lambda: None):
-        assert time.monotonic() < end_s
-        await asyncio.sleep(0.002)
+    async with asyncio.timeout(PATIENCE_S):
+        while hub.seq(1) < seq or not hub.outbox.when_empty(lambda: None):  # noqa: ASYNC110 # neither has an event
+            await asyncio.sleep(0.002)
 
 
 def test_several_blocks_at_once_are_one_message_of_state_and_all_of_what_happened(market: Market) -> None:
@@ -203,10 +199,7 @@ def test_blocks_taken_together_are_one_message_of_an_account_and_who_comes_back_
     sold = [NewOrder(account=2, instrument=1, side="sell", quantity_lots=1, price_ticks=100 + place) for place in range(4)]
     bought = [NewOrder(account=1, instrument=1, side="buy", quantity_lots=1, price_ticks=100 + place) for place in range(4)]
     seqs = [market.writer.submit(to_row(order)).result().block_seq for pair in zip(bought, sold, strict=True) for order in pair]
-    end_s = time.monotonic() + PATIENCE_S
-    while not seen.messages or seen.messages[-1]["seq"] < seqs[-1]:
-        assert time.monotonic() < end_s
-        time.sleep(0.002)
+    eventually(lambda: seen.messages and seen.messages[-1]["seq"] >= seqs[-1])
 
     told = seen.messages[-1]
     assert (told["seq"], len(told["executions"]), told["previous"]) == (seqs[-1], 4, seqs[0] - 1)

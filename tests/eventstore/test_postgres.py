@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from tests.contracts.record import block_after
 from tests.eventstore.flow import busy_rows
 from tests.eventstore.superuser import damage
 from tests.servers.fixtures import Database
+from tests.waiting import eventually
 
 PRIVILEGE = psycopg.errors.InsufficientPrivilege
 KEPT = psycopg.errors.IntegrityConstraintViolation
@@ -136,10 +136,7 @@ def test_closing_leaves_no_connection_behind(database: Database) -> None:
     reading.close()  # type: ignore[attr-defined]  # it is a generator
     with database.stack.postgres.superuser() as superuser:
         connections = "SELECT FROM pg_stat_activity WHERE datname = %s"
-        deadline = time.monotonic() + 10
-        while superuser.execute(connections, (database.name,)).fetchone() is not None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        eventually(lambda: superuser.execute(connections, (database.name,)).fetchone() is None)
 
 
 def test_of_first_claims_at_once_one_makes_the_table(log: PostgresLog) -> None:

@@ -18,9 +18,9 @@ from domain.events import COMMAND_REPEATED, EVENT_BYTES
 from domain.partition import Partition
 from eventstore.sqlite import SqliteLog
 from tests.faults.victim import PARTITION
+from tests.waiting import PATIENCE_S, eventually
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 60.0
 
 
 class Acknowledged(NamedTuple):
@@ -52,12 +52,14 @@ class Victim:
 
     def wait_for(self, word: str) -> list[str]:
         """The first line that begins with *word*, once it is there."""
-        deadline = time.monotonic() + PATIENCE_S
-        while (line := self.first(word)) is None:
-            assert self._process.poll() is None or self.first(word), f"it ended without {word}: {self.notes()[-1:]}"
-            assert time.monotonic() < deadline, f"it never came to {word}"
-            time.sleep(0.002)
-        return line
+
+        def line() -> list[str] | None:
+            ended = self._process.poll() is not None
+            found = self.first(word)
+            assert found or not ended, f"it ended without {word}: {self.notes()[-1:]}"
+            return found
+
+        return eventually(line, lambda: f"it never came to {word}")
 
     def acknowledged(self) -> list[Acknowledged]:
         return [Acknowledged(*map(int, line[1:])) for line in self.notes() if line[0] == "ack"]

@@ -13,7 +13,7 @@ import pytest
 
 from tests.doors.sockets import connected, run
 from tests.gateway.venue import ORDER, Load, Venue, priced
-from tests.servers.market import eventually
+from tests.waiting import eventually
 
 
 def test_the_owner_is_killed_under_load_and_each_order_is_what_was_said_of_it(venue: Venue) -> None:

@@ -20,8 +20,9 @@ from adapters.stack.nginx import Nginx
 from adapters.stack.stack import Stack
 from tests.gateway.venue import Venue, redis_of
 from tests.servers.fixtures import Database
-from tests.servers.market import OUTCRY, begin, eventually
+from tests.servers.market import OUTCRY, begin
 from tests.servers.test_views import own_cluster
+from tests.waiting import eventually
 
 
 def test_keys_of_a_stack_to_try_open_the_proxy_and_what_is_printed_goes_by_it(

@@ -27,8 +27,9 @@ from tests.doors.sockets import connected, run
 from tests.doors.test_ws_batch import acknowledged
 from tests.gateway.venue import ORDER, Venue, redis_of
 from tests.servers.fixtures import Database
-from tests.servers.market import OUTCRY, begin, eventually
+from tests.servers.market import OUTCRY, begin
 from tests.servers.test_views import own_cluster
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -25,10 +25,9 @@ from eventstore.kafka import messages
 from eventstore.memory import MemoryLog, MemorySnapshots
 from projections.columns import Columns
 from tests.market import with_word
-from tests.servers.market import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 ORDER = to_row(NewOrder(account=1, instrument=1, side="buy", quantity_lots=1, price_ticks=100))
-PATIENCE_S = 30.0
 
 
 class Owner:

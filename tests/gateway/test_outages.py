@@ -16,8 +16,9 @@ from eventstore.migrate import migrate
 from tests.doors.house import PASSWORD, Client
 from tests.gateway.venue import ORDER, Venue, priced, redis_of, registered
 from tests.servers.fixtures import _database
-from tests.servers.market import begin, eventually
+from tests.servers.market import begin
 from tests.servers.test_views import own_cluster
+from tests.waiting import eventually
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from tests.doors.sockets import connected, run
 from tests.gateway.venue import Venue
-from tests.servers.market import eventually
 from tests.servers.test_alerts import evaluate
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")

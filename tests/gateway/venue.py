@@ -27,7 +27,8 @@ from commands.outcomes import Outcome, of_command_id
 from eventstore.topics import commands_topic
 from tests.adapters.test_forwarder import TERMS
 from tests.doors.house import BY, PASSWORD, Client
-from tests.servers.market import OUTCRY, PATIENCE_S, StackMarket, eventually
+from tests.servers.market import OUTCRY, StackMarket
+from tests.waiting import PATIENCE_S, eventually
 
 ORDER = {"symbol": "ACME", "side": "buy", "quantity": "5", "price": "12.50"}
 SCOPES: dict[str, list[Scope]] = {"root": ["read", "operate", "administer"]}

@@ -19,8 +19,8 @@ from adapters.stack.stack import Stack
 from eventstore.blocks import Block
 from eventstore.errors import StoreFailed
 from projections.view import ViewAway
-from tests.reads.test_reads import wait_for
 from tests.reads.world import IN_TIME_S, Market, Run, Workers, days, is_right, reading
+from tests.waiting import eventually
 
 Make = Callable[..., Stack]
 BLOCKS, NAIVE = days(0)
@@ -76,7 +76,7 @@ class Scene:
         self.market.commit(len(BLOCKS))
         for block in self.market.blocks[HALF:]:
             feed.offer(block)
-        wait_for(lambda: feed.seq == len(BLOCKS))
+        eventually(lambda: feed.seq == len(BLOCKS))
         if self._fault is full:
             with pytest.raises(ViewAway):
                 self.workers.to(len(BLOCKS), {"statements": None})
@@ -107,14 +107,14 @@ def test_the_level_below_answers_while_redis_cannot(
     stack = own_stack(postgres=False, kafka=False, redis=True)
     scene = Scene(stack, fault)
     with reading(scene.market.log, stack.redis_url, scene.workers.cluster, patience_s=0.5) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         assert run(reads.row("statements", KEYS[0], 1, timeout_s=IN_TIME_S)).level == REDIS
         scene.happens(feed)
         assert scene.ask_all(reads, run) == {RECORD}
         mended(stack)
         scene.workers.begin()
         scene.workers.to(len(BLOCKS))
-        wait_for(lambda: level_of(reads, run) == REDIS)
+        eventually(lambda: level_of(reads, run) == REDIS)
         reads._cache.clear()
         assert scene.ask_all(reads, run) == {REDIS}
 
@@ -128,7 +128,7 @@ def test_without_the_rule_what_redis_has_left_would_be_shown(
     stack = own_stack(postgres=False, kafka=False, redis=True)
     scene = Scene(stack, fault)
     with reading(scene.market.log, stack.redis_url, scene.workers.cluster, patience_s=0.5) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         scene.happens(feed)
         with pytest.raises(AssertionError, match="from redis"):
             scene.ask_all(reads, run)
@@ -145,7 +145,7 @@ def test_a_silent_redis_is_not_waited_for_by_every_reader(
     stack = own_stack(postgres=False, kafka=False, redis=True)
     scene = Scene(stack, silent)
     with reading(scene.market.log, stack.redis_url, scene.workers.cluster, patience_s=0.5) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         scene.happens(feed)
         assert reads._remote is not None
         ask, waited = reads._remote._ask, list[int]()
@@ -166,7 +166,7 @@ def test_when_nothing_else_is_left_an_old_answer_says_how_old_it_is(own_stack: M
     stack = own_stack(postgres=False, kafka=False, redis=True)
     scene = Scene(stack, full)
     with reading(scene.market.log, stack.redis_url, scene.workers.cluster, patience_s=0.5) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         scene.happens(feed)
 
         def away(partition: int, after_seq: int = 0) -> Iterator[Block]:

@@ -10,8 +10,8 @@ import pytest
 from adapters.reads.feed import Feed
 from eventstore.blocks import digest
 from eventstore.errors import Disagree
-from tests.reads.test_reads import wait_for
 from tests.reads.world import Market, days
+from tests.waiting import eventually
 
 BLOCKS, _ = days(5)
 
@@ -25,7 +25,7 @@ def test_a_block_is_heard_of_before_the_views_have_their_turn(monkeypatch: pytes
     heard = list[int]()
     with closing(Feed(1, market.log)) as feed:
         feed.hear(lambda block: heard.append(block.seq))
-        wait_for(lambda: feed.seq == 10)
+        eventually(lambda: feed.seq == 10)
         monkeypatch.setattr(feed._runner, "_busy", lambda: True)
         market.commit(20)
         for block in market.blocks[10:]:
@@ -42,7 +42,7 @@ def test_what_is_not_pushed_is_heard_of_when_it_was_read_in_order_and_once() -> 
         market.commit(30)
         for seq in (1, 2, 2, 5, 3, 20, 30, 29):
             feed.offer(market.blocks[seq - 1])
-        wait_for(lambda: feed.seq == 30)
+        eventually(lambda: feed.seq == 30)
     assert heard == list(range(1, 31))
 
 
@@ -52,11 +52,11 @@ def test_a_block_that_is_not_of_the_record_is_never_heard_of() -> None:
     market.commit(10)
     heard = list[int]()
     with closing(Feed(1, market.log)) as feed:
-        wait_for(lambda: feed.seq == 10)
+        eventually(lambda: feed.seq == 10)
         feed.hear(lambda block: heard.append(block.seq))
         market.commit(11)
         forged = replace(market.blocks[10], prev_hash=bytes(32))
         feed.offer(replace(forged, hash=digest(forged)))
-        wait_for(lambda: feed.failure is not None)
+        eventually(lambda: feed.failure is not None)
         assert isinstance(feed.failure, Disagree)
     assert heard == []

@@ -7,7 +7,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +22,7 @@ from projections.balances import Balances
 from projections.columns import Columns
 from projections.view import MemoryView
 from tests.reads.world import IN_TIME_S, Market, Workers, days, expected, is_right, reading
+from tests.waiting import eventually
 
 STEPS = st.lists(st.sampled_from(("commit", "push", "write", "lose", "forget", "ask", "ask", "ask")), min_size=20, max_size=60)
 
@@ -37,13 +38,6 @@ def nothing_is_on_its_way() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def url(redis_stack: Stack) -> str:
     return redis_stack.redis_url
-
-
-def wait_for(happened: Callable[[], bool], patience_s: float = IN_TIME_S) -> None:
-    end_s = time.monotonic() + patience_s
-    while not happened():
-        assert time.monotonic() < end_s, "it did not happen"
-        time.sleep(0.001)
 
 
 @settings(max_examples=15)
@@ -130,7 +124,7 @@ def test_what_was_asked_once_is_answered_by_memory_until_a_block_touches_it(url:
     touched = next(key for key in naive["balances"][-1] if len({views.get(key) for views in naive["balances"][20:]}) > 1)
     nothing = Asked("balances", "balance:99:1", 1)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         for asked in (Asked("balances", touched, 1), nothing):
             assert run(reads.read(asked, timeout_s=IN_TIME_S)).level == REDIS
             answer = reads.hit(asked)
@@ -138,7 +132,7 @@ def test_what_was_asked_once_is_answered_by_memory_until_a_block_touches_it(url:
         market.commit(len(blocks))
         for block in market.blocks[20:]:
             feed.offer(block)
-        wait_for(lambda: feed.seq == len(blocks))
+        eventually(lambda: feed.seq == len(blocks))
         answer = reads.hit(nothing)
         assert answer is not None and (answer.rows, answer.seq) == ({}, len(blocks))
         assert reads.hit(Asked("balances", touched, 1)) is None
@@ -153,7 +147,7 @@ def test_while_nothing_is_pushed_others_are_asked(url: str, monkeypatch: pytest.
     workers = Workers(url, market)
     workers.to(20)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         assert run(reads.row("balances", "balance:1:1", 1, timeout_s=IN_TIME_S)).seq == 20
         feed.trouble = "Kafka is away"
         market.commit(len(blocks))
@@ -170,7 +164,7 @@ def test_hot_views_never_leave_the_process(url: str) -> None:
     market = Market(blocks)
     market.commit(len(blocks))
     with reading(market.log, url, "nobody-keeps-views-here") as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         for key, row in naive["quotes"][-1].items():
             answer = run(reads.row("quotes", key, 1, timeout_s=IN_TIME_S))
             assert (answer.row, answer.level, answer.seq, answer.behind) == (row, MEMORY, len(blocks), 0)
@@ -189,7 +183,7 @@ def test_a_reader_who_just_wrote_waits_for_his_block(url: str, monkeypatch: pyte
     workers = Workers(url, market)
     workers.to(10)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         market.commit(11)
 
         async def write_and_read() -> Answer:
@@ -209,7 +203,7 @@ def test_a_reader_who_asks_for_what_is_not_yet_is_told(url: str) -> None:
     workers = Workers(url, market)
     workers.to(9)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         began_s = time.monotonic()
         told = (
             "as of block 500 or later in time: memory is as of block 10; Redis is as of block (9|10); the record: of 10 blocks on record 10"
@@ -228,7 +222,7 @@ def test_of_a_thousand_who_ask_at_once_one_asks_redis(url: str) -> None:
     workers = Workers(url, market)
     workers.to(len(blocks))
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
 
         async def all_at_once(*questions: Asked) -> set[str]:
             answers = await asyncio.gather(*(reads.read(asked, timeout_s=IN_TIME_S) for asked in questions))
@@ -265,7 +259,7 @@ def test_a_group_is_what_the_view_has_of_it(url: str) -> None:
     workers = Workers(url, market)
     workers.to(len(blocks))
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         for level in (REDIS, MEMORY):
             answer = run(reads.group("balances", "balance:1", 1, timeout_s=IN_TIME_S))
             assert answer.level == level
@@ -281,7 +275,7 @@ def test_memory_is_bounded(url: str) -> None:
     workers.to(len(blocks))
     keys: list[str] = list(naive["balances"][-1])
     with reading(market.log, url, workers.cluster, cached_bytes=2_000) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         for key in keys:
             run(reads.row("balances", key, 1, timeout_s=IN_TIME_S))
             assert reads._cache.currsize <= 2_000

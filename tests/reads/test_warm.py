@@ -17,8 +17,8 @@ from adapters.reads.popular import HALF_LIFE_NS, Popular, decayed, load
 from adapters.reads.reads import Reads
 from adapters.reads.warm import Warming, plan
 from adapters.stack.stack import Stack
-from tests.reads.test_reads import wait_for
 from tests.reads.world import IN_TIME_S, Market, Workers, days, reading
+from tests.waiting import eventually
 
 BLOCKS, NAIVE = days(1)
 QUESTIONS = [Asked("balances", key, 1) for key in sorted(NAIVE["balances"][-1])]
@@ -76,7 +76,7 @@ def test_a_warmed_process_answers_from_memory_at_once(redis_stack: Stack, monkey
     monkeypatch.setattr(reads_module, "TIMEOUT_S", IN_TIME_S)
     books = [Asked("book", "book:1", 1, is_group=True)]
     with reading(market.log, redis_stack.redis_url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         assert [reads.hit(asked) for asked in QUESTIONS + books] == [None] * (len(QUESTIONS) + 1)
 
         async def warmed() -> Warming:
@@ -103,7 +103,7 @@ def test_traffic_does_not_wait_for_all_of_it(redis_stack: Stack, monkeypatch: py
     workers = Workers(redis_stack.redis_url, market)
     workers.to(len(BLOCKS))
     with reading(market.log, redis_stack.redis_url, workers.cluster) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
 
         async def served() -> None:
             warming = Warming(reads, plan([feed], QUESTIONS))

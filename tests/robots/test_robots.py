@@ -17,8 +17,9 @@ import pytest
 from adapters.registry.credentials import Issued
 from outcry.client import AsyncClient, Instrument
 from outcry.robots.market_maker import MarketMaker
-from tests.cli.venue import OUTCRY, PATIENCE_S, Venue, eventually
+from tests.cli.venue import OUTCRY, Venue
 from tests.doors.house import Client
+from tests.waiting import PATIENCE_S, eventually
 
 LEVELS = 3
 Start = Callable[..., subprocess.Popen[bytes]]

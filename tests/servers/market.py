@@ -7,10 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,8 +23,8 @@ from eventstore.kafka import BlocksTopic
 from eventstore.postgres import PostgresLog
 from tests.market import with_word
 from tests.servers.fixtures import Database
+from tests.waiting import PATIENCE_S, Late, eventually
 
-PATIENCE_S = 60.0
 OUTCRY = Path(sys.executable).parent / "outcry"
 
 
@@ -91,12 +89,11 @@ class StackMarket:
 
     def owner(self, partition: int = 1) -> Worker:
         """The worker that owns the partition, once one does."""
-        deadline_s = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline_s:
-            for worker in self.workers.values():
-                if worker.process.poll() is None and worker.owns(partition):
-                    return worker
-        raise AssertionError(f"nobody owns partition {partition}")
+
+        def owner() -> Worker | None:
+            return next((worker for worker in self.workers.values() if worker.process.poll() is None and worker.owns(partition)), None)
+
+        return eventually(owner, lambda: f"nobody owns partition {partition}; {self.logs()}")
 
     def logs(self) -> str:
         """What its workers wrote."""
@@ -137,15 +134,7 @@ class Client:
         try:
             return answer.result(PATIENCE_S)
         except TimeoutError:
-            raise AssertionError(f"partition {self.partition} has not answered {sequence}; {self.market.logs()}") from None
-
-
-def eventually(happened: Callable[[], object], patience_s: float = PATIENCE_S) -> None:
-    """Wait until *happened()* is true."""
-    deadline_s = time.monotonic() + patience_s
-    while not happened():
-        assert time.monotonic() < deadline_s, "it did not happen"
-        time.sleep(0.02)
+            raise Late(f"partition {self.partition} has not answered {sequence}; {self.market.logs()}") from None
 
 
 def begin(stack: Stack, database: Database, prefix: str, folder: Path, partitions: int = 1, **given: str) -> StackMarket:

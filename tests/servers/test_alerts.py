@@ -32,8 +32,9 @@ from projections.view import Displaced, Projection, Rows
 from tests.projections.flow import trading
 from tests.projections.test_alerts import random_rule
 from tests.servers.fixtures import Database
-from tests.servers.market import OUTCRY, StackMarket, Worker, eventually
+from tests.servers.market import OUTCRY, StackMarket, Worker
 from tests.servers.test_views import Owner, flowing, own_cluster
+from tests.waiting import eventually
 
 NOTHING_ELSE = {"postgres": False, "kafka": False, "redis": True}
 

@@ -35,7 +35,7 @@ from tests.market import buy, cancel
 from tests.model.small_market import opening
 from tests.projections.flow import recorded, trading
 from tests.servers.fixtures import SMALL_HEAP_MB
-from tests.servers.market import eventually
+from tests.waiting import eventually
 
 BLOCKS = trading(seed=31, count=500, longest=30)
 EVERY = Criteria()

@@ -22,9 +22,10 @@ from projections.audit import Audit
 from projections.columns import Columns
 from projections.view import Rows, ViewAway
 from tests.servers.fixtures import Database
-from tests.servers.market import StackMarket, eventually
+from tests.servers.market import StackMarket
 from tests.servers.test_audit_index import naive
 from tests.servers.test_views import Kept, Owner, own_cluster
+from tests.waiting import eventually
 
 
 class Audited(Kept):

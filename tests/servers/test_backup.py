@@ -27,10 +27,10 @@ from eventstore.migrate import steps
 from eventstore.postgres import PostgresLog
 from replay import travel
 from tests import market
+from tests.waiting import PATIENCE_S, eventually
 
 OwnStack = Callable[..., Stack]
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 60.0
 OUTCRY = (sys.executable, "-c", "from adapters.cli.app import main; main()")
 
 
@@ -162,12 +162,9 @@ def test_with_the_log_after_it_it_leads_to_any_moment(stack: Stack, trading: Tra
 
 def wait_received(stack: Stack) -> None:
     """Until the follower has all there is."""
-    deadline = time.monotonic() + PATIENCE_S
     with stack.postgres.superuser() as superuser:
         behind = "SELECT FROM pg_stat_replication WHERE application_name = 'pg_receivewal' AND flush_lsn >= pg_current_wal_flush_lsn()"
-        while superuser.execute(behind).fetchone() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        eventually(lambda: superuser.execute(behind).fetchone() is not None)
 
 
 def test_a_restored_server_is_one_that_can_be_traded_on(stack: Stack, trading: Trading, folder: Path) -> None:

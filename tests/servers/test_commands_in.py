@@ -33,7 +33,8 @@ from eventstore.memory import MemoryLog, MemorySnapshots
 from eventstore.relay import Relay
 from eventstore.topics import commands_topic
 from tests import market
-from tests.servers.topic import CLUSTER, until
+from tests.servers.topic import CLUSTER
+from tests.waiting import eventually
 
 FAILOVER_S = 3.0
 
@@ -113,8 +114,8 @@ def send(client: CommandsTopic, count: int, partition: int = 1) -> None:
 def test_batches_come_in_order_with_the_offset_after_each(worker: Worker, client: CommandsTopic) -> None:
     send(client, 300)
     with worker.running():
-        until(lambda: len(worker.batches) == 300)
-        until(lambda: worker.inbox.lag == {1: 0})
+        eventually(lambda: len(worker.batches) == 300)
+        eventually(lambda: worker.inbox.lag == {1: 0})
     assert worker.batches == [(1, order(sequence), sequence) for sequence in range(1, 301)]
     assert worker.told == [("assigned", 1), ("revoked", 1)]
 
@@ -124,7 +125,7 @@ def test_reading_goes_on_where_the_record_says_and_kafka_is_told_nothing(worker:
     send(client, 10)
     worker.offsets[1] = 7
     with worker.running():
-        until(lambda: len(worker.batches) == 3)
+        eventually(lambda: len(worker.batches) == 3)
     assert worker.of(1) == [8, 9, 10]
     asking = Consumer({"bootstrap.servers": worker.bootstrap, "group.id": f"{worker.prefix}group"})
     (committed,) = asking.committed([TopicPartition(commands_topic(1, worker.prefix), 0)], timeout=10)
@@ -142,7 +143,7 @@ def test_a_poison_record_becomes_a_note_and_stops_nothing(worker: Worker, client
     client.send(1, batch.encode(order(2)))
     client.flush()
     with worker.running():
-        until(lambda: len(worker.batches) == 4)
+        eventually(lambda: len(worker.batches) == 4)
     _, first, second, last = [rows for _, rows, _ in worker.batches]
     assert from_row(first) == NoteUnreadable(topic="commands", topic_partition=1, offset=1, error="length", size_bytes=6)
     assert from_row(second) == NoteUnreadable(topic="commands", topic_partition=1, offset=2, error="length", size_bytes=0)
@@ -154,14 +155,14 @@ def test_a_writer_without_room_gets_each_batch_once_it_has_some_and_holds_up_no_
     worker = Worker(worker.bootstrap, worker.prefix, partitions=2, has_room=lambda partition: partition == 2 or open_gate.is_set())
     send(client, 200, partition=1)
     with worker.running():
-        until(lambda: len(worker.told) == 2)
+        eventually(lambda: len(worker.told) == 2)
         send(client, 50, partition=2)
-        until(lambda: len(worker.of(2)) == 50)
+        eventually(lambda: len(worker.of(2)) == 50)
         assert worker.of(1) == []
         open_gate.set()
-        until(lambda: len(worker.of(1)) == 200)
+        eventually(lambda: len(worker.of(1)) == 200)
         send(client, 5, partition=1)
-        until(lambda: len(worker.of(1)) == 205)
+        eventually(lambda: len(worker.of(1)) == 205)
     assert worker.of(1) == list(range(1, 206))
     assert worker.of(2) == list(range(1, 51))
 
@@ -172,18 +173,18 @@ def test_a_partition_starts_when_its_writer_is_ready_and_again_from_the_record_a
     send(client, 10)
     worker.offsets[1] = LATER
     with worker.running():
-        until(lambda: worker.told == [("assigned", 1)])
+        eventually(lambda: worker.told == [("assigned", 1)])
         time.sleep(0.3)
         assert worker.batches == []
         worker.inbox.start(1, 4)
-        until(lambda: worker.of(1) == [5, 6, 7, 8, 9, 10])
+        eventually(lambda: worker.of(1) == [5, 6, 7, 8, 9, 10])
         worker.inbox.hold(1)
         time.sleep(0.1)
         send(client, 2)
         time.sleep(0.3)
         assert len(worker.batches) == 6, "held"
         worker.inbox.start(1, 8)
-        until(lambda: len(worker.batches) == 10)
+        eventually(lambda: len(worker.batches) == 10)
     assert worker.of(1)[6:] == [9, 10, 11, 12]
 
 
@@ -193,7 +194,7 @@ def test_nothing_comes_any_more_once_hold_has_returned(worker: Worker, client: C
     with worker.running():
         for start in range(0, 2_000, 100):
             worker.inbox.start(1, start)
-            until(lambda start=start: worker.batches and worker.batches[-1][2] > start + 10)  # type: ignore[misc]
+            eventually(lambda start=start: worker.batches and worker.batches[-1][2] > start + 10)  # type: ignore[misc]
             worker.inbox.hold(1)
             held_at = len(worker.batches)
             time.sleep(0.02)
@@ -210,12 +211,12 @@ def test_a_place_that_the_topic_does_not_have_holds_that_partition_and_no_other(
         done.result(20)
     lost = Worker(worker.bootstrap, worker.prefix, partitions=2, offsets={1: 1, 2: 4})
     with lost.running():
-        until(lambda: lost.failures and lost.batches)
+        eventually(lambda: lost.failures and lost.batches)
     assert "the topic holds 3 to 5: 2 records before it was read were deleted" in str(lost.failures[0])
     assert (lost.of(1), lost.of(2)) == ([], [5])
     beyond = Worker(worker.bootstrap, worker.prefix, partitions=2, offsets={1: 4, 2: 9})
     with beyond.running():
-        until(lambda: beyond.failures and beyond.batches)
+        eventually(lambda: beyond.failures and beyond.batches)
     assert "the topic holds 0 to 5: it is another topic, or it lost its end" in str(beyond.failures[0])
     assert (beyond.of(1), beyond.of(2)) == ([5], [])
 
@@ -346,14 +347,14 @@ def test_a_group_that_the_brokers_lost_is_joined_anew(own_stack: Callable[..., S
     worker, node = Worker(own.kafka_bootstrap, topic_prefix), own.servers["kafka-1"]
     with closing(CommandsTopic(own.kafka_bootstrap, prefix=topic_prefix)) as client, worker.running():
         send(client, 3)
-        until(lambda: len(worker.batches) == 3)
+        eventually(lambda: len(worker.batches) == 3)
         worker.offsets[1] = 3
         node.kill()
         for log in (node.folder / "data").glob("__consumer_offsets-*/*.log"):
             log.unlink()
         node.start()
         send(client, 2)
-        until(lambda: len(worker.batches) == 5)
+        eventually(lambda: len(worker.batches) == 5)
     assert worker.of(1) == [1, 2, 3, 4, 5]
     assert worker.told == [("assigned", 1), ("revoked", 1)] * 2
 

@@ -8,8 +8,8 @@ import shutil
 import signal
 import ssl
 import subprocess
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from string import Template
 
@@ -28,6 +28,7 @@ from adapters.stack.redis import Redis
 from adapters.stack.stack import Stack
 from adapters.stack.state import Shape
 from tests.conftest import REPOSITORY
+from tests.waiting import eventually
 
 DEPLOY = REPOSITORY / "deploy"
 COMPOSE = (DEPLOY / "compose.yaml").read_text()
@@ -77,15 +78,16 @@ def test_redis_takes_the_list_of_who_comes_in(own_folder: Path) -> None:
 
 
 def _let_in(port: str, who: str) -> bool:
-    end = time.monotonic() + 30
-    while True:
+
+    def pinged() -> bool:
         try:
             return bool(redis.Redis.from_url(f"redis://{who}{loopback.HOST}:{port}").ping())
         except redis.exceptions.AuthenticationError:
             raise
         except redis.exceptions.ConnectionError:
-            assert time.monotonic() < end
-            time.sleep(0.05)
+            return False
+
+    return eventually(pinged)
 
 
 def test_opensearch_has_the_same_settings() -> None:
@@ -128,9 +130,7 @@ def test_nginx_serves_with_the_certificate_that_is_made_so(own_folder: Path) -> 
     served = process.start([str(program), "-e", "stderr", "-c", str(configuration)], own_folder / "log", own_folder, None, {})
     assert served
     try:
-        end = time.monotonic() + 30
-        while not loopback.answers(port):
-            assert time.monotonic() < end, (own_folder / "log").read_text()
+        eventually(lambda: loopback.answers(port), (own_folder / "log").read_text)
         context = ssl.create_default_context(cafile=str(own_folder / "nginx.pem"))
         assert httpx.get(f"https://localhost:{port}/", verify=context).status_code == 200
     finally:
@@ -188,11 +188,10 @@ def test_the_scripts_make_roles_database_and_a_standby(primary: Postgres, own_fo
 
 def _answer(dsn: str) -> tuple[object, ...] | None:
     """What the standby says, when it does."""
-    end = time.monotonic() + 30
-    while True:
-        try:
-            with psycopg.connect(dsn) as connection:
-                return connection.execute("SELECT pg_is_in_recovery(), line FROM note").fetchone()
-        except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+
+    def said() -> tuple[object, ...] | None:
+        with suppress(psycopg.OperationalError, psycopg.errors.UndefinedTable), psycopg.connect(dsn) as connection:
+            return connection.execute("SELECT pg_is_in_recovery(), line FROM note").fetchone()
+        return None
+
+    return eventually(said)

@@ -33,7 +33,8 @@ from adapters.settings import Settings, load
 from adapters.stack.stack import Stack
 from projections.alert_rules import ALERT, KINDS, Alert, Rule, alert_key
 from tests.servers.fixtures import Database
-from tests.servers.market import OUTCRY, eventually
+from tests.servers.market import OUTCRY
+from tests.waiting import eventually
 
 QUICK = Pace(first_wait_s=0.02, claim_idle_s=0.5)
 

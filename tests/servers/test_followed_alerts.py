@@ -11,8 +11,8 @@ from adapters.alerts import streamed
 from adapters.alerts.streamed import Streams
 from adapters.redis_view import connect
 from projections.alert_rules import Rule
-from tests.servers.market import eventually
 from tests.servers.test_alerts import Watched, watched
+from tests.waiting import eventually
 
 __all__ = ["watched"]
 

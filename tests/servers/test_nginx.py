@@ -9,8 +9,7 @@ import signal
 import socket
 import ssl
 import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from http.client import HTTPConnection
@@ -44,8 +43,8 @@ from eventstore.blocks import Block
 from projections.embedded import FOLDS
 from tests.doors.house import BY, Client, Served
 from tests.doors.sockets import Socket, reached, run
+from tests.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 30
 BUY = {"symbol": "ACME", "side": "buy", "quantity": "5", "price": "12.50"}
 ELSEWHERE = "10.1.2.3"
 LOOPBACK = "127.0.0.1"
@@ -140,14 +139,6 @@ def alice(proxy: Nginx, gateways: object, venue: Venue) -> Iterator[Client]:
 def nobody(proxy: Nginx) -> Iterator[Client]:
     with Client(proxy.address, verify=tls(proxy)) as made:
         yield made
-
-
-def eventually(says: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    end = time.monotonic() + PATIENCE_S
-    while not says():
-        assert time.monotonic() < end, says
-        time.sleep(0.02)
 
 
 def logged(proxy: Nginx, **words: Any) -> list[dict[str, Any]]:

@@ -18,9 +18,9 @@ from eventstore.ports import Damaged, StoreFailed
 from eventstore.postgres import PostgresLog, Session
 from tests.contracts.record import block_after
 from tests.eventstore.flow import busy_rows
+from tests.waiting import PATIENCE_S, eventually
 
 OwnStack = Callable[..., Stack]
-PATIENCE_S = 30.0
 A_WHILE_S = 0.5
 
 
@@ -30,7 +30,7 @@ def test_settings_that_lose_data_are_refused(own_stack: OwnStack) -> None:
     for setting in ("fsync", "full_page_writes", "synchronous_commit"):
         stack.postgres.settings = {setting: "off"}
         stack.postgres.reload()
-        wait_until(lambda setting=setting: current(stack, setting) == "off")  # type: ignore[misc]  # which mypy cannot infer
+        eventually(lambda setting=setting: current(stack, setting) == "off")  # type: ignore[misc]  # which mypy cannot infer
         with pytest.raises(
             StoreFailed,
             match=rf"postgres = '.*': {setting} = off: a crash of the server would lose blocks that were acknowledged; "
@@ -41,7 +41,7 @@ def test_settings_that_lose_data_are_refused(own_stack: OwnStack) -> None:
             assert log.durability == f"postgres, {setting} off: a crash loses data"
     stack.postgres.settings = {}
     stack.postgres.reload()
-    wait_until(lambda: current(stack, "synchronous_commit") == "on")
+    eventually(lambda: current(stack, "synchronous_commit") == "on")
     with closing(PostgresLog(stack.postgres_dsn())) as log:
         assert log.durability == "postgres fsync"
 
@@ -52,13 +52,6 @@ def current(stack: Stack, setting: str) -> str:
 
     with psycopg.connect(stack.postgres_dsn()) as db:
         return str((db.execute("SELECT current_setting(%s)", (setting,)).fetchone() or ("",))[0])
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.02)
 
 
 class Trader(threading.Thread):
@@ -86,7 +79,7 @@ class Trader(threading.Thread):
     def more(self, blocks: int = 20) -> None:
         """Wait until so many more were acknowledged."""
         wanted = len(self.acknowledged) + blocks
-        wait_until(lambda: len(self.acknowledged) >= wanted or self.failure is not None)
+        eventually(lambda: len(self.acknowledged) >= wanted or self.failure is not None)
 
     def end(self) -> list[Block]:
         self._stop_it.set()
@@ -138,7 +131,7 @@ def waiting_for_the_standby(log: PostgresLog, block: Block, stack: Stack, end_it
     appending = ThreadPoolExecutor(1).submit(log.append, block)
     waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND usename = 'outcry_writer'"
     with stack.postgres.superuser() as superuser:
-        wait_until(lambda: superuser.execute(waits.encode()).fetchone() is not None)
+        eventually(lambda: superuser.execute(waits.encode()).fetchone() is not None)
         assert superuser.execute(f"SELECT {end_it}(pid) FROM ({waits}) AS waiting".encode()).fetchone() == (True,)
     return appending
 
@@ -164,7 +157,7 @@ def test_a_wait_for_the_standby_that_is_ended_early_is_taken_up_again(own_stack:
             assert not appending.done(), "acknowledged, and on one disk only"
             standby.start()
             appending.result(PATIENCE_S)
-            wait_until(lambda block=block: has(block, stack))  # type: ignore[misc]  # which mypy cannot infer
+            eventually(lambda block=block: has(block, stack))  # type: ignore[misc]  # which mypy cannot infer
             head = after(block)
     with closing(Hasty(stack.postgres_dsn(), patience_s=PATIENCE_S)) as hasty:
         standby.kill(signal.SIGKILL)

@@ -36,7 +36,8 @@ from eventstore.read_log import ReadLog, ReadSnapshots
 from eventstore.read_pool import ReadPool, Source
 from eventstore.reader_choice import Standing
 from tests.contracts.record import block_after
-from tests.servers.market import OUTCRY, PATIENCE_S, eventually
+from tests.servers.market import OUTCRY
+from tests.waiting import PATIENCE_S, eventually
 
 ANSWER_S = 1.0
 

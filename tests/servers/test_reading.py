@@ -23,12 +23,12 @@ from projections.columns import Columns
 from projections.embedded import FOLDS
 from projections.quotes import Quotes
 from projections.states import States
-from tests.reads.test_reads import wait_for
 from tests.reads.world import IN_TIME_S, PATIENCE_S, Market, Workers, days, is_right, reading
 from tests.servers.fixtures import Database
 from tests.servers.market import StackMarket, begin
 from tests.servers.test_views import own_cluster
 from tests.servers.topic import publish
+from tests.waiting import eventually
 
 BLOCKS, NAIVE = days(0)
 HALF = len(BLOCKS) // 2
@@ -124,7 +124,7 @@ def test_memory_and_record_begin_with_kept_states(redis_stack: Stack) -> None:
 
     market.log.read = watched  # type: ignore[method-assign, assignment]
     with reading(market.log, redis_stack.redis_url, "no-views", states=states, pushed={"quotes": Quotes}) as (reads, feed, run):
-        wait_for(lambda: feed.is_current)
+        eventually(lambda: feed.is_current)
         assert right(run(reads.row("quotes", "quote:1", 1, timeout_s=IN_TIME_S)), "quotes", "quote:1").level == MEMORY
         feed.stopped["quotes"] = ValueError("not shown any more")
         assert right(run(reads.row("quotes", "quote:1", 1, timeout_s=IN_TIME_S)), "quotes", "quote:1").level == RECORD

@@ -25,7 +25,8 @@ from eventstore.publisher import RECORDS_IN_FLIGHT, Publisher
 from eventstore.relay import Relay
 from eventstore.sqlite import SqliteLog
 from tests.contracts.record import block_after
-from tests.servers.topic import CLUSTER, PARTITION, grow, publish, seqs, until
+from tests.servers.topic import CLUSTER, PARTITION, grow, publish, seqs
+from tests.waiting import eventually
 
 Make = Callable[..., Stack]
 
@@ -42,7 +43,7 @@ def relaying(log: MemoryLog, topic: BlocksTopic) -> Iterator[Relay]:
     running = Relay(log, topic, PARTITION)
     running.start()
     try:
-        until(lambda: running.failure or running.seq == log.head(PARTITION).seq)
+        eventually(lambda: running.failure or running.seq == log.head(PARTITION).seq)
         yield running
     finally:
         running.close(10)
@@ -55,7 +56,7 @@ def test_every_block_is_one_record_that_says_what_it_is(topic: BlocksTopic) -> N
         for block in grow(log, 3):
             running.offer(block)
             chain.append(block)
-        until(lambda: running.lag == 0 and running.seq == 6)
+        eventually(lambda: running.lag == 0 and running.seq == 6)
     with Tape(topic, PARTITION) as tape:
         tape.go(0)
         records = list(tape.records())
@@ -97,7 +98,7 @@ def test_what_memory_has_no_room_for_is_read_in_the_record(topic: BlocksTopic, m
         for block in grow(log, 200):
             running.offer(block)
             assert running._offered_bytes <= relay.OFFERED_BYTES
-        until(lambda: running.seq == 201)
+        eventually(lambda: running.seq == 201)
     assert seqs(topic) == list(range(1, 202))
 
 
@@ -143,7 +144,7 @@ def test_a_broker_that_is_killed_and_comes_back_delays_and_changes_nothing(own_s
             time.sleep(0.01)
         assert running.lag > RECORDS_IN_FLIGHT
         stack.servers["kafka-1"].start()
-        until(lambda: running.seq == 610, 60)
+        eventually(lambda: running.seq == 610)
         assert running.failure is None
         assert longest_s < 0.5
     assert seqs(topic) == list(range(1, 611))
@@ -157,10 +158,10 @@ def test_an_owner_who_comes_while_kafka_is_down_relays_when_it_is_back(own_stack
     grow(log, 3)
     running = Relay(log, BlocksTopic(stack.kafka_bootstrap, CLUSTER), PARTITION)
     running.start()
-    until(lambda: running.trouble)
+    eventually(lambda: running.trouble)
     assert "kafka at" in running.trouble
     stack.servers["kafka-1"].start()
-    until(lambda: running.seq == 3, 60)
+    eventually(lambda: running.seq == 3)
     assert running.trouble == ""
     running.close(5)
 
@@ -169,7 +170,7 @@ def refused(log: MemoryLog, topic: BlocksTopic) -> Disagree:
     """What a relay ends with that must not send."""
     before = seqs(topic) if topic.cluster == CLUSTER else None
     with relaying(log, topic) as running:
-        until(lambda: running.failure)
+        eventually(lambda: running.failure)
         running.offer(grow(log, 1)[0])
     assert isinstance(running.failure, Disagree)
     assert before is None or seqs(topic) == before
@@ -210,9 +211,9 @@ def test_a_topic_that_lost_what_it_had_acknowledged_is_noticed(topic: BlocksTopi
         admin = AdminClient({"bootstrap.servers": topic.bootstrap})
         for done in admin.delete_topics([topic.name]).values():
             done.result(20)
-        until(lambda: topic.name not in admin.list_topics(timeout=10).topics)
+        eventually(lambda: topic.name not in admin.list_topics(timeout=10).topics)
         topics.create(topic.bootstrap, topics.wanted(1, 1, topic_prefix))
-        until(lambda: running.failure or running.offer(grow(log, 1)[0]))  # type: ignore[func-returns-value]
+        eventually(lambda: running.failure or running.offer(grow(log, 1)[0]))  # type: ignore[func-returns-value]
     assert isinstance(running.failure, Disagree)
     assert "it lost what it had acknowledged" in str(running.failure)
 
@@ -302,7 +303,7 @@ def test_a_reader_follows(topic: BlocksTopic) -> None:
     log = MemoryLog()
     grow(log, 2)
     with relaying(log, topic) as running, Reader(topic, PARTITION, 1) as reader:
-        until(lambda: reader.take(0.1) and reader.seq == 2)
+        eventually(lambda: reader.take(0.1) and reader.seq == 2)
         assert reader.take(0.1) == []
         (block,) = grow(log, 1)
         running.offer(block)
@@ -335,6 +336,6 @@ def test_what_is_offered_before_it_starts_is_relayed(topic: BlocksTopic) -> None
     for block in grow(log, 3):
         early.offer(block)
     early.start()
-    until(lambda: early.seq == 3)
+    eventually(lambda: early.seq == 3)
     early.close(5)
     assert seqs(topic) == [1, 2, 3]

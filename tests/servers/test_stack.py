@@ -23,7 +23,7 @@ from adapters.stack.install import Part, need
 from adapters.stack.postgres import MIGRATOR, ROLES, WRITER
 from adapters.stack.stack import Stack
 from tests.servers.fixtures import Database
-from tests.servers.market import eventually
+from tests.waiting import eventually
 
 Make = Callable[..., Stack]
 ROLES_OF_CLIENTS = [role for role in ROLES if role != "outcry_replicator"]

@@ -11,7 +11,7 @@ from adapters.stack.stack import Stack
 from eventstore import topics
 from eventstore.errors import BadTopic, StoreFailed
 from eventstore.topics import check, create, wanted
-from tests.servers.topic import until
+from tests.waiting import eventually
 
 NOBODY = "127.0.0.1:9"
 
@@ -22,7 +22,7 @@ def change(stack: Stack, topic: str, key: str, value: str) -> None:
     admin = AdminClient({"bootstrap.servers": stack.kafka_bootstrap})
     for done in admin.incremental_alter_configs([ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])]).values():
         done.result(20)
-    until(
+    eventually(
         lambda: (
             admin.describe_configs([resource := ConfigResource(ConfigResource.Type.TOPIC, topic)])[resource].result()[key].value == value
         )

@@ -32,8 +32,9 @@ from projections.quotes import Quotes
 from projections.view import MemoryView, Projection, Rows
 from tests.projections.flow import trading
 from tests.servers.fixtures import Database
-from tests.servers.market import OUTCRY, PATIENCE_S, StackMarket, Worker, begin, eventually
+from tests.servers.market import OUTCRY, StackMarket, Worker, begin
 from tests.servers.topic import publish
+from tests.waiting import PATIENCE_S, eventually
 
 MADE = trading(seed=23, count=400, longest=8)
 VIEWS = ("quotes", "depth")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from eventstore.blocks import Block, after
 from eventstore.kafka import BlocksTopic, Tape
 from eventstore.memory import MemoryLog
@@ -42,11 +39,3 @@ def seqs(topic: BlocksTopic) -> list[int]:
     with Tape(topic, PARTITION) as tape:
         tape.go(tape.low)
         return [record.seq for record in tape.records()]
-
-
-def until(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
-    """Wait for something that must come."""
-    end = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < end, f"not so within {timeout_s} s"
-        time.sleep(0.005)

@@ -30,11 +30,11 @@ from domain.events import COMMAND_REFUSED, COMMAND_REPEATED, EVENT_BY_CODE, ORDE
 from domain.rules import RULES, UNKNOWN_ORDER
 from tests.conftest import REPOSITORY
 from tests.doors.house import BY, PASSWORD, Served, served
+from tests.waiting import PATIENCE_S
 
 HERE = REPOSITORY / "outcry" / "typescript"
 TESTS = sorted(path.name.removesuffix(".test.ts") for path in HERE.glob("test/*.test.ts"))
 EXAMPLES = sorted(path.stem for path in HERE.glob("examples/*.ts"))
-PATIENCE_S = 60
 ID = {"account": 7, "sequence": 2**63 - 1}
 ORDER = 2**48 + 1
 OUTCOMES = (COMMAND_REFUSED, COMMAND_REPEATED, *range(ORDER_ACCEPTED, ORDERS_MASS_CANCELLED + 1))
