@@ -237,6 +237,10 @@ class Listing(Aggregate):
     def ask_state(self, state: str, actor: str, reason: str) -> None:
         self.state = state
 
+    @event("MassCancelAsked")
+    def cancel_orders(self, side: str, actor: str, reason: str) -> None:
+        """Everybody's, of a side: any, buys, sells."""
+
     @event("SessionBegan")
     def begin_session(self, state: str, session_ns: int, actor: str, reason: str) -> None:
         self.state, self.session_ns = state, session_ns

@@ -16,7 +16,17 @@ from adapters.registry.aggregates import Account, FeeSchedule, Listing
 from adapters.registry.calendars import Hours
 from adapters.registry.registry import Recorded, Registry
 from commands.codec import to_row
-from commands.messages import ChangeAccount, Command, Deposit, ListInstrument, OpenAccount, SetFeeRates, SetInstrumentState, Withdraw
+from commands.messages import (
+    ChangeAccount,
+    Command,
+    Deposit,
+    ListInstrument,
+    MassCancel,
+    OpenAccount,
+    SetFeeRates,
+    SetInstrumentState,
+    Withdraw,
+)
 from domain.columns import MAX_BATCH_COMMANDS
 
 SOURCE: Final = "registry"
@@ -77,6 +87,8 @@ def commands(recorded: Recorded, partition: int, registry: Registry) -> Iterator
             for rates in _rates(aggregate, registry):
                 if (rates.maker_rate, rates.taker_rate) != (listed.maker_rate, listed.taker_rate):  # the schedule changed meanwhile
                     yield rates
+        elif type(event).__name__ == "MassCancelAsked":
+            yield MassCancel(instrument=int(aggregate.terms["instrument"]), side_scope=event.side)
         elif type(event).__name__ == "FeeScheduleSet":
             yield from _rates(aggregate, registry)
         elif type(event).__name__ in {"InstrumentStateAsked", "SessionBegan"}:

@@ -49,6 +49,10 @@ def test_an_instrument_is_listed_opened_and_traded(house: Served, root: Client, 
     shown(root, "BOLT", "open")
     order = {"symbol": "BOLT", "side": "buy", "quantity": "3", "price": "100.05"}
     assert alice.post("/v1/orders", json=order).json()["resting"] is True
+    root.post("/v1/instruments/BOLT/mass-cancel", json={"side": "sells", "reason": "no seller may stay"}).raise_for_status()
+    root.post("/v1/instruments/BOLT/mass-cancel", json={"reason": "its price was wrong"}).raise_for_status()
+    eventually(lambda: alice.get("/v1/orders").json()["orders"] == [])
+    assert alice.post("/v1/instruments/BOLT/mass-cancel", json={"reason": "mine"}).status_code == 403
     listed = house.registry.get(Listing, "BOLT")
     assert listed.terms["instrument"] == made["number"]
     assert root.post("/v1/instruments", json=TERMS).status_code == 409

@@ -83,7 +83,7 @@ async def venue(house: NamedDependency[House]) -> Venue:
 
 @get("/instruments", summary="What is listed", responses=UNCHANGED)
 async def instruments(request: AnyRequest, house: NamedDependency[House]) -> Response[Instruments]:
-    """All instruments, in the order of their symbols. Has an ETag, which is another when one is listed or changes its state."""
+    """All instruments, in the order of their symbols. Has an ETag, which is another when one of them changes."""
     names = {number: asset.name for number, asset in house.assets().items()}
     listed = sorted((await house.listed()).items())
     return tagged(request, (listed, names), lambda: Instruments([shapes.instrument(each, names) for _, each in listed]))

@@ -18,11 +18,12 @@ from adapters.doors.rest.people import Text
 from adapters.doors.rest.words import Decimals
 from adapters.registry.aggregates import Account, Asset, Calendar, FeeSchedule, Firm, Listing, Role, Taken, User
 from adapters.registry.registry import Act, Registered, Unregistered
+from commands.messages import SideScope
+from domain.columns import MAX_ACCOUNT
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern="^[A-Za-z0-9._-]+$")]
 Why = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Fee = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
-MAX_ACCOUNT = 10_485_760
 HIGHEST_PRICE = "10000"
 
 
@@ -99,6 +100,13 @@ class StateAsked(msgspec.Struct, forbid_unknown_fields=True):
 
     state: Literal["pre_open", "open", "halted", "closed"]
     reason: Why
+
+
+class CancelAsked(msgspec.Struct, forbid_unknown_fields=True):
+    """Which side's orders."""
+
+    reason: Why
+    side: SideScope = "any"
 
 
 class StatusAsked(msgspec.Struct, forbid_unknown_fields=True):
@@ -216,6 +224,17 @@ async def state(house: NamedDependency[House], caller: NamedDependency[Caller], 
     return Made(symbol, 0, house.registry.seen)
 
 
+@post("/instruments/{symbol:str}/mass-cancel", status_code=202, summary="Cancel everybody's orders in an instrument")
+async def cancel_all(
+    house: NamedDependency[House], caller: NamedDependency[Caller], symbol: FromPath[str], data: JSONBody[CancelAsked]
+) -> Made:
+    """The partition is asked: at most 16,384 at once, buys before sells, the best first. While its book has orders, ask again."""
+    caller.needs("operate")
+    act = Act(caller.user, data.reason)
+    await asyncio.to_thread(house.registry.change, Listing, symbol, lambda found: found.cancel_orders(data.side, *act))
+    return Made(symbol, 0, house.registry.seen)
+
+
 @put("/accounts/{name:str}/status", status_code=202, summary="Restrict or close an account")
 async def status(house: NamedDependency[House], caller: NamedDependency[Caller], name: FromPath[str], data: JSONBody[StatusAsked]) -> Made:
     """Restricted: nothing new, cancels and withdrawals work."""
@@ -275,4 +294,4 @@ async def _add(house: House, name: str, made: Firm | User) -> Made:
     return Made(name, 0, house.registry.seen)
 
 
-HANDLERS = (firm, user, account, asset, instrument, state, status, limits, close_user)
+HANDLERS = (firm, user, account, asset, instrument, state, cancel_all, status, limits, close_user)

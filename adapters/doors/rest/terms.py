@@ -119,7 +119,7 @@ async def set_rates(
     house: NamedDependency[House], caller: NamedDependency[Caller], name: FromPath[str], data: JSONBody[RatesAsked]
 ) -> Made:
     """For fills from now on, of every instrument that has it. An instrument in whose book buys hold no funds for so high a rate keeps those
-    that it shows: to raise them, halt it, cancel its orders, and give it its schedule again.
+    that it shows: to raise them, halt it, cancel its orders (mass-cancel), and give it its schedule again.
     """
     caller.needs("operate")
     act = Act(caller.user, data.reason)

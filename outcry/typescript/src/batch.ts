@@ -72,6 +72,7 @@ export const RULES: readonly string[] = [
   "insufficient_funds",
   "fok_unfillable",
   "supply_bound",
+  "rate_not_held",
 ];
 
 /** One command. `commandId`: sent again with it, it is done once. */
