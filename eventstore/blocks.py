@@ -61,7 +61,7 @@ class Block:
 
     def opened(self) -> lazy.Opened:
         """The same rows, of which no more is decoded than is asked for: ask inside reading(). Raises Damaged, NewerSchema."""
-        if self.schema_version != SCHEMA_VERSION:
+        if not upcast.is_same(self.schema_version):
             return lazy.Whole(self.arrays())
         with self.reading():
             opened = lazy.Payload(self.payload)

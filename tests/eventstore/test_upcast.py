@@ -10,7 +10,7 @@ import pytest
 
 from domain.events import FUNDS_DEPOSITED
 from domain.verbs import ACCOUNT, AMOUNT, DEPOSIT, INSTRUMENT, SCHEMA_VERSION, VERB
-from eventstore import upcast
+from eventstore import lazy, upcast
 from eventstore.blocks import digest, genesis, seal, verify
 from eventstore.codec import Rows
 
@@ -78,3 +78,10 @@ def test_there_is_a_way_from_every_version_there_was() -> None:
     """Version 1 is the first."""
     assert all(upcast.known(version) for version in range(1, SCHEMA_VERSION + 1))
     assert not upcast.known(0)
+
+
+def test_a_block_of_a_version_that_lacks_only_verbs_and_kinds_is_opened_as_quickly_as_one_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(upcast.STEPS, 0, zero_to_one)
+    block = seal(genesis(1), command(DEPOSIT, 7), struct.pack("<8q", FUNDS_DEPOSITED, 7, *[0] * 6), 10)
+    opened = [type(replace(block, schema_version=version).opened()) for version in range(SCHEMA_VERSION + 1)]
+    assert opened == [lazy.Whole, *[lazy.Payload] * SCHEMA_VERSION]
