@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -29,10 +28,10 @@ from commands.messages import CancelOrder, Command, MassCancel, ReduceOrder, Rep
 from domain.events import COMMAND_REFUSED, COMMAND_REPEATED, EVENT_BY_CODE, ORDER_ACCEPTED, ORDERS_MASS_CANCELLED
 from domain.rules import RULES, UNKNOWN_ORDER
 from tests.conftest import REPOSITORY
-from tests.doors.house import BY, PASSWORD, Served, served
+from tests.doors.house import BY, PASSWORD, Served
+from tests.typescript.conftest import HERE
 from tests.waiting import PATIENCE_S
 
-HERE = REPOSITORY / "outcry" / "typescript"
 TESTS = sorted(path.name.removesuffix(".test.ts") for path in HERE.glob("test/*.test.ts"))
 EXAMPLES = sorted(path.stem for path in HERE.glob("examples/*.ts"))
 ID = {"account": 7, "sequence": 2**63 - 1}
@@ -52,26 +51,6 @@ CHANGES: dict[str, list[Command]] = {
     "reduce": [ReduceOrder(client_order_id=3, quantity_lots=2)],
     "mass_cancel": [MassCancel(instrument=1, side_scope="sells"), MassCancel()],
 }
-
-
-@pytest.fixture(scope="module")
-def compiled() -> None:
-    """Client, tests and examples, compiled with all checks on: by whom of several workers comes first."""
-    if not shutil.which("npm"):
-        if os.environ.get("CI") == "true":
-            pytest.fail("there is no npm: CI demands that the TypeScript client is tested")
-        pytest.skip("there is no npm")
-    with (HERE / "package.json").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        made = subprocess.run(["make", "-s", "typescript"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[Served]:
-    """For one file of tests."""
-    with served(tmp_path) as made:
-        yield made
 
 
 def frames() -> dict[str, str]:
@@ -121,7 +100,7 @@ def node(*arguments: str, cwd: Path = HERE, **environment: str) -> str:
 
 def passes(house: Served, name: str, *how: str) -> None:
     """A file of tests, which are to pass."""
-    options = (*how, "--test", "--test-reporter=tap", f"--test-timeout={PATIENCE_S * 1_000}", "--test-force-exit")
+    options = (*how, "--test", "--test-reporter=tap", f"--test-timeout={PATIENCE_S * 1_000:.0f}", "--test-force-exit")
     said = node(*options, f"build/test/{name}.test.js", OUTCRY_VENUE=json.dumps(venue(house)))
     assert "# fail 0" in said
     assert "# pass 0" not in said
