@@ -44,7 +44,7 @@ async def caller(request: AnyRequest, house: NamedDependency[House]) -> Caller:
     address = address_of(request)
     query = request.scope["query_string"].decode("latin-1")
     path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")  # as it was sent and signed
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]}  # names are in lower case
     return await known(house, access.Request(request.method, path, headers, await request.body(), address))
 
 
@@ -62,9 +62,10 @@ async def admit(request: AnyRequest) -> None:
     """Before anything else is done for a request. Raises TooOften; msgspec.ValidationError for what is said twice: who reads which?"""
     house: House = request.app.state.house
     house.by_address.take(f"address {address_of(request)}", time.monotonic())
-    for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
-        if times > 1:
-            raise msgspec.ValidationError(f"{name} is said {times} times in the query; right would be once")
+    if request.scope["query_string"]:
+        for name, times in Counter(name for name, _ in request.query_params.multi_items()).items():
+            if times > 1:
+                raise msgspec.ValidationError(f"{name} is said {times} times in the query; right would be once")
 
 
 def account_of(caller: Caller, account: int | None) -> int:
