@@ -1,4 +1,4 @@
-"""A market of one's own: list, state, open, deposit."""
+"""A market of one's own: list, state, fees, open, deposit."""
 
 from __future__ import annotations
 
@@ -60,6 +60,27 @@ def state(symbol: str, state: str, settings: Settings) -> Answer:
         return views.outcome(market.directory, listed, market.send(asked), {"symbol": symbol}, f"{symbol} is {state.replace('_', '-')}")
 
 
+@click.command()
+@click.argument("symbol")
+@click.option("--maker", type=click.IntRange(0, 100_000), required=True, help="Fee in 10^-6 of the value.")
+@click.option("--taker", type=click.IntRange(0, 100_000), required=True, help="Fee in 10^-6 of the value.")
+@options.record
+@answers
+def fees(symbol: str, maker: int, taker: int, settings: Settings) -> Answer:
+    """Set what trades of an instrument cost from now on.
+
+    While buys are in the book no rate may rise above those for which they hold funds. Exit code 1 when it is refused.
+    """
+    from adapters.cli import views
+    from commands.messages import SetFeeRates
+
+    with options.trading(settings, symbol) as market:
+        listed = market.directory.instrument(symbol)
+        happened = market.send(SetFeeRates(instrument=listed.instrument, maker_rate=maker, taker_rate=taker))
+        facts = {"symbol": symbol, "maker_rate": maker, "taker_rate": taker}
+        return views.outcome(market.directory, listed, happened, facts, f"{symbol}: makers pay {maker}, takers {taker} millionths of the value")
+
+
 @click.command("open")
 @click.argument("name")
 @options.record
@@ -107,4 +128,4 @@ def deposit(name: str, amount: str, asset: str, settings: Settings) -> Answer:
         return views.outcome(market.directory, None, happened, {"account": owner, "asset": asset, **facts}, said)
 
 
-COMMANDS = (list_instrument, state, open_account, deposit)
+COMMANDS = (list_instrument, state, fees, open_account, deposit)

@@ -177,3 +177,13 @@ def test_a_store_that_somebody_writes_is_left_alone(outcry: Outcry, store: Path)
         assert (refused.code, f"process {os.getpid()} writes {store}" in refused.err) == (3, True)
         assert outcry("book", "ACME").code == 0
     assert outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice").code == 0
+
+
+def test_fees_change_for_trades_from_then_on_and_never_above_what_buys_hold_funds_for(outcry: Outcry) -> None:
+    outcry("order", "sell", "ACME", 40, "@", "12.50", "--account", "bob")
+    assert outcry("fees", "ACME", "--maker", 0, "--taker", 1_000).out == "ACME: makers pay 0, takers 1000 millionths of the value\n"
+    bought = outcry("order", "buy", "ACME", 60, "@", "12.50", "--account", "alice", "--json").json
+    assert [trade["fee"] for trade in bought["trades"]] == ["0.50"]
+    raised = outcry("fees", "ACME", "--maker", 0, "--taker", 1_001, "--json")
+    assert (raised.code, raised.json["refusal"]["rule"]) == (1, "rate_not_held")
+    assert outcry("fees", "NONE", "--maker", 0, "--taker", 0).code == 2
