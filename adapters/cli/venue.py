@@ -78,7 +78,9 @@ def fees(symbol: str, maker: int, taker: int, settings: Settings) -> Answer:
         listed = market.directory.instrument(symbol)
         happened = market.send(SetFeeRates(instrument=listed.instrument, maker_rate=maker, taker_rate=taker))
         facts = {"symbol": symbol, "maker_rate": maker, "taker_rate": taker}
-        return views.outcome(market.directory, listed, happened, facts, f"{symbol}: makers pay {maker}, takers {taker} millionths of the value")
+        return views.outcome(
+            market.directory, listed, happened, facts, f"{symbol}: makers pay {maker}, takers {taker} millionths of the value"
+        )
 
 
 @click.command("open")
