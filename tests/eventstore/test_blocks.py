@@ -44,7 +44,7 @@ def test_the_genesis_is_made_of_the_partition_number_alone() -> None:
 
 def test_the_hash_is_made_as_documented() -> None:
     """SHA-256 of a fixed header, the inputs and the payload: written here from the layout and not from the code."""
-    header = struct.pack("<IIQQQIIqII", 2, 3, 1, 2, 0, 2, 2, 1_000, len(FIRST.inputs), len(FIRST.payload)) + HEAD.hash
+    header = struct.pack("<IIQQQIIqII", SCHEMA_VERSION, 3, 1, 2, 0, 2, 2, 1_000, len(FIRST.inputs), len(FIRST.payload)) + HEAD.hash
     assert FIRST.hash == hashlib.sha256(header + FIRST.inputs + FIRST.payload).digest()
 
 
@@ -109,9 +109,9 @@ def test_a_payload_that_is_none_is_damage_with_a_name() -> None:
 
 def test_a_block_of_a_later_release_is_not_guessed_at() -> None:
     with pytest.raises(
-        NewerSchema, match=r"partition 3, block 1 has schema version 3, this release knows up to 2; use the release that wrote it"
+        NewerSchema, match=r"partition 3, block 1 has schema version 4, this release knows up to 3; use the release that wrote it"
     ):
-        replace(FIRST, schema_version=3).rows()
+        replace(FIRST, schema_version=4).rows()
 
 
 def test_a_version_that_never_was_is_damage() -> None:
