@@ -124,6 +124,10 @@ class RedisView:
         with self._asking(f"saying why partition {partition} stands still"):
             self._say([self._key(partition)], [self._generation, why])
 
+    def forget(self, partition: int) -> None:
+        """See RemoteView."""
+        self._left_at.pop(partition, None)
+
     def write(self, rows: Rows, partition: int, seq: int) -> None:
         """See View. Raises Displaced; after it and after ViewAway the position is asked anew."""
         left_at = self.position(partition)

@@ -23,6 +23,7 @@ from projections.view import Displaced, Fold, Gap, Projection, RemoteView, ViewA
 
 SLICE_S: Final = 0.5  # of reading the record, before blocks of the topic have their turn
 RETRY_S: Final = 1.0
+LOOKS_EVERY_S: Final = 2.0  # whether a view still has what it had
 STATE_EVERY_EVENTS: Final = 20_000_000  # folded again in seconds; keeping the largest states takes as long
 SILENT_S: Final = 1.0  # so long a block that is on record may take to come by the topic
 _LOG: Final = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Keeper:
         self._ended_at = (0, time.monotonic())
         self._brought_s = 0.0
         self._run = list[Columns]()  # taken, and not folded yet
+        self._looks_at_s = 0.0
         self._closing = False
         self.read_blocks = self.brought_blocks = 0
 
@@ -132,6 +134,9 @@ class Keeper:
 
     def tend(self) -> bool:
         """Let the views that are behind read the record, for SLICE_S at most. True: there is more to read."""
+        if time.monotonic() >= self._looks_at_s:
+            self._look()
+            self._looks_at_s = time.monotonic() + LOOKS_EVERY_S
         reading = {name: kept for name, kept in self.kept.items() if kept.reads}
         if not reading:
             return False
@@ -191,6 +196,13 @@ class Keeper:
             for columns in for_fold(run, kept.projection.fold, kept.projection.seq):
                 if not self._take(name, kept, columns):
                     break
+
+    def _look(self) -> None:
+        """A view that lost what it had is folded anew, also while no block comes that it would have to be written for."""
+        for name, kept in self.kept.items():
+            if not kept.is_behind and not kept.stopped:
+                kept.view.forget(self.partition)
+                self._write(name, kept)
 
     def _read(self, reading: dict[str, Kept]) -> None:
         """Those that come to the end of the record are not behind any more."""

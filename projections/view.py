@@ -63,6 +63,9 @@ class RemoteView(View, Protocol):
     def say(self, partition: int, why: str) -> None:
         """Leave word why the view stands still; the next write takes it away. Raises ViewAway."""
 
+    def forget(self, partition: int) -> None:
+        """As this object left it counts no longer: the view is asked for its position when that is asked for next."""
+
 
 class Gap(Exception):
     """Blocks are missing before this one. Read them from the record, from *expected* on."""
@@ -140,15 +143,16 @@ class Projection:
         return True
 
     def write(self) -> None:
-        """Write what waits, of however many blocks, as of the last of them. Raises ViewAway, Displaced, what else the view raises.
+        """Write what waits, of however many blocks, as of the last of them. Raises ViewAway, Displaced (also when nothing waits), what else
+        the view raises.
 
         After ViewAway and Displaced the rows still wait: call again, before or after more blocks.
         """
-        if self.seq == self._written:
-            return
         at = self.view.position(self.partition)
         if at < self._written or (self._is_whole and 0 < at < self.seq):
             raise Displaced(self.partition, self._written or self.seq, at)
+        if self.seq == self._written:
+            return
         if at < self.seq:
             try:
                 self.view.write(self.waits, self.partition, self.seq)

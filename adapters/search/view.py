@@ -118,6 +118,10 @@ class OpenSearchView:
         with suppress(Conflict):  # somebody writes on
             self._put(left, left.position._replace(stopped=why))
 
+    def forget(self, partition: int) -> None:
+        """See RemoteView."""
+        self._left.pop(partition, None)
+
     def write(self, rows: Rows, partition: int, seq: int) -> None:
         """See View. Raises Displaced; after it and after ViewAway the position is asked anew."""
         left_at = self.position(partition)

@@ -53,6 +53,9 @@ class Far(MemoryView):
     def say(self, partition: int, why: str) -> None:
         self.said = f"{partition}: {why}"
 
+    def forget(self, partition: int) -> None:
+        self._left_at = None
+
     def lose(self) -> None:
         self.rows.clear()
         self._groups.clear()
@@ -291,6 +294,32 @@ def test_a_view_that_lost_everything_is_folded_anew() -> None:
     kept.views["quotes"].lose()
     kept.bring(kept.commit(BLOCKS[10:]))
     kept.tend()
+    assert kept.rows() == naive()
+
+
+def test_a_view_that_lost_everything_is_folded_anew_although_nobody_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market that is closed for the night, and a Redis that is replaced."""
+    monkeypatch.setattr(keeping, "LOOKS_EVERY_S", 0.0)
+    kept = Kept()
+    kept.commit(BLOCKS)
+    kept.tend()
+    kept.views["quotes"].lose()
+    kept.tend()
+    assert kept.keeper.not_ready() == []
+    assert kept.rows() == naive()
+
+
+def test_a_view_that_is_away_while_nobody_trades_is_said_to_be_and_goes_on_when_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "LOOKS_EVERY_S", 0.0)
+    kept = Kept()
+    kept.commit(BLOCKS)
+    kept.tend()
+    kept.views["quotes"].away = True
+    kept.tend()
+    assert kept.keeper.not_ready() == ["view quotes of partition 1: the view is away"]
+    kept.views["quotes"].away = False
+    kept.tend()
+    assert kept.keeper.not_ready() == []
     assert kept.rows() == naive()
 
 
