@@ -34,7 +34,7 @@ def test_the_commands_are_those_that_the_documents_name() -> None:
     assert set(LEAVES) == {
         *((("feed", name)) for name in ("itch", "lobster", "simulate")),
         *((name,) for name in ("verify", "replay", "diff", "export", "order", "cancel", "book", "balance", "bench", "demo")),
-        *((name,) for name in ("list", "state", "open", "deposit", "serve", "top", "migrate", "backup", "restore", "drill")),
+        *((name,) for name in ("list", "state", "fees", "open", "deposit", "serve", "top", "migrate", "backup", "restore", "drill")),
         ("worker", "views"),
         *((name,) for name in ("archive", "query")),
         ("worker", "archive"),
