@@ -81,30 +81,29 @@ def commands(recorded: Recorded, partition: int, registry: Registry) -> Iterator
     if isinstance(aggregate, Account):
         yield from _of_account(event, aggregate, partition)
     elif isinstance(aggregate, Listing) and aggregate.partition == partition:
-        if type(event).__name__ == "InstrumentRegistered":
-            listed = msgspec.convert(aggregate.terms | {"symbol": aggregate.symbol}, ListInstrument)
-            yield listed
-            for rates in _rates(aggregate, registry):
-                if (rates.maker_rate, rates.taker_rate) != (listed.maker_rate, listed.taker_rate):  # the schedule changed meanwhile
-                    yield rates
-        elif type(event).__name__ == "MassCancelAsked":
-            yield MassCancel(instrument=int(aggregate.terms["instrument"]), side_scope=event.side)
-        elif type(event).__name__ == "FeeScheduleSet":
-            yield from _rates(aggregate, registry)
-        elif type(event).__name__ in {"InstrumentStateAsked", "SessionBegan"}:
-            yield SetInstrumentState(instrument=int(aggregate.terms["instrument"]), state=event.state)
+        yield from _of_listing(event, aggregate, registry)
     elif isinstance(aggregate, FeeSchedule) and type(event).__name__ == "FeesSet":
         for listing in registry.all(Listing):
             if listing.partition == partition and listing.fees == aggregate.name:
-                yield from _rates(listing, registry)
+                yield SetFeeRates(instrument=int(listing.terms["instrument"]), **_rates(aggregate))
 
 
-def _rates(listing: Listing, registry: Registry) -> Iterator[SetFeeRates]:
-    """What its schedule says, if it has one."""
-    if listing.fees:
-        schedule = registry.get(FeeSchedule, listing.fees)
-        rates = schedule.maker_rate, schedule.taker_rate
-        yield SetFeeRates(instrument=int(listing.terms["instrument"]), maker_rate=rates[0], taker_rate=rates[1])
+def _of_listing(event: Any, listing: Listing, registry: Registry) -> Iterator[Command]:
+    kind, instrument = type(event).__name__, int(listing.terms["instrument"])
+    schedule = registry.get(FeeSchedule, listing.fees) if listing.fees else None
+    if kind == "InstrumentRegistered":
+        rates = _rates(schedule) if schedule else {}  # which may have changed since its terms were made
+        yield msgspec.convert(listing.terms | {"symbol": listing.symbol} | rates, ListInstrument)
+    elif kind == "MassCancelAsked":
+        yield MassCancel(instrument=instrument, side_scope=event.side)
+    elif kind == "FeeScheduleSet" and schedule:
+        yield SetFeeRates(instrument=instrument, **_rates(schedule))
+    elif kind in {"InstrumentStateAsked", "SessionBegan"}:
+        yield SetInstrumentState(instrument=instrument, state=event.state)
+
+
+def _rates(schedule: FeeSchedule) -> dict[str, int]:
+    return {"maker_rate": schedule.maker_rate, "taker_rate": schedule.taker_rate}
 
 
 def _of_account(event: Any, account: Account, partition: int) -> Iterator[Command]:

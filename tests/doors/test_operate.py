@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from adapters.doors.embedded import forwarding
@@ -31,12 +32,13 @@ def bolt(house: Served) -> None:
 
 def shown(client: Client, symbol: str, state: str) -> dict[str, Any]:
     """The instrument, once it is in that state."""
+    answers: list[httpx.Response] = []
 
     def found() -> dict[str, Any]:
-        answer = client.get(f"/v1/instruments/{symbol}")
-        return answer.json() if answer.status_code == 200 and answer.json()["state"] == state else {}
+        answers[:] = [client.get(f"/v1/instruments/{symbol}")]
+        return answers[0].json() if answers[0].status_code == 200 and answers[0].json()["state"] == state else {}
 
-    return eventually(found)
+    return eventually(found, lambda: answers[0].text)
 
 
 @pytest.mark.usefixtures("bolt")

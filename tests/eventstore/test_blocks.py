@@ -44,7 +44,7 @@ def test_the_genesis_is_made_of_the_partition_number_alone() -> None:
 
 def test_the_hash_is_made_as_documented() -> None:
     """SHA-256 of a fixed header, the inputs and the payload: written here from the layout and not from the code."""
-    header = struct.pack("<IIQQQIIqII", SCHEMA_VERSION, 3, 1, 2, 0, 2, 2, 1_000, len(FIRST.inputs), len(FIRST.payload)) + HEAD.hash
+    header = struct.pack("<IIQQQIIqII", 3, 3, 1, 2, 0, 2, 2, 1_000, len(FIRST.inputs), len(FIRST.payload)) + HEAD.hash
     assert FIRST.hash == hashlib.sha256(header + FIRST.inputs + FIRST.payload).digest()
 
 

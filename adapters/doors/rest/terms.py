@@ -22,21 +22,18 @@ TimeOfDay = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-4]):[0-5][0-9]$
 Days = Annotated[list[Annotated[str, msgspec.Meta(max_length=10)]], msgspec.Meta(max_length=4_096)]
 
 
-class FeesAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """Rates in 10^-6 of the value."""
-
-    name: Name
-    maker_fee: Fee
-    taker_fee: Fee
-    reason: Why
-
-
 class RatesAsked(msgspec.Struct, forbid_unknown_fields=True):
     """Rates in 10^-6 of the value."""
 
     maker_fee: Fee
     taker_fee: Fee
     reason: Why
+
+
+class FeesAsked(RatesAsked):
+    """Rates in 10^-6 of the value."""
+
+    name: Name
 
 
 class FeesWanted(msgspec.Struct, forbid_unknown_fields=True):
