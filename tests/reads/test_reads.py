@@ -21,7 +21,7 @@ from eventstore.blocks import Block
 from projections.balances import Balances
 from projections.columns import Columns
 from projections.view import MemoryView
-from tests.reads.world import IN_TIME_S, Market, Workers, days, expected, is_right, reading
+from tests.reads.world import IN_TIME_S, Market, Workers, days, expected, is_right, kept, reading
 from tests.waiting import eventually
 
 STEPS = st.lists(st.sampled_from(("commit", "push", "write", "lose", "forget", "ask", "ask", "ask")), min_size=20, max_size=60)
@@ -117,10 +117,7 @@ def test_what_was_asked_once_is_answered_by_memory_until_a_block_touches_it(url:
     """As of the newest block, though Redis was asked long before; that there is nothing is remembered, too."""
     monkeypatch.setattr(reads_module, "FRESH_S", 0)
     blocks, naive = days(0)
-    market = Market(blocks)
-    market.commit(20)
-    workers = Workers(url, market)
-    workers.to(20)
+    market, workers = kept(url, blocks, 20)
     touched = next(key for key in naive["balances"][-1] if len({views.get(key) for views in naive["balances"][20:]}) > 1)
     nothing = Asked("balances", "balance:99:1", 1)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
@@ -142,10 +139,7 @@ def test_while_nothing_is_pushed_others_are_asked(url: str, monkeypatch: pytest.
     """Memory does not know then whether it has the newest, of pushed views and of what was fetched; it says so by not answering."""
     monkeypatch.setattr(reads_module, "FRESH_S", 0)
     blocks, naive = days(0)
-    market = Market(blocks)
-    market.commit(20)
-    workers = Workers(url, market)
-    workers.to(20)
+    market, workers = kept(url, blocks, 20)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
         eventually(lambda: feed.is_current)
         assert run(reads.row("balances", "balance:1:1", 1, timeout_s=IN_TIME_S)).seq == 20
@@ -178,10 +172,7 @@ def test_a_reader_who_just_wrote_waits_for_his_block(url: str, monkeypatch: pyte
     """It is pushed while he waits, and then he has it."""
     monkeypatch.setattr(reads_module, "PUSH_S", IN_TIME_S)
     blocks, naive = days(2)
-    market = Market(blocks)
-    market.commit(10)
-    workers = Workers(url, market)
-    workers.to(10)
+    market, workers = kept(url, blocks, 10)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
         eventually(lambda: feed.is_current)
         market.commit(11)
@@ -198,10 +189,7 @@ def test_a_reader_who_just_wrote_waits_for_his_block(url: str, monkeypatch: pyte
 def test_a_reader_who_asks_for_what_is_not_yet_is_told(url: str) -> None:
     """In the time that he gave, with what each level has."""
     blocks, _ = days(2)
-    market = Market(blocks)
-    market.commit(10)
-    workers = Workers(url, market)
-    workers.to(9)
+    market, workers = kept(url, blocks, 10, 9)
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
         eventually(lambda: feed.is_current)
         began_s = time.monotonic()
@@ -217,10 +205,7 @@ def test_a_reader_who_asks_for_what_is_not_yet_is_told(url: str) -> None:
 def test_of_a_thousand_who_ask_at_once_one_asks_redis(url: str) -> None:
     """And when Redis has nothing, one folds the record for all, whatever key they want."""
     blocks, naive = days(3)
-    market = Market(blocks)
-    market.commit(len(blocks))
-    workers = Workers(url, market)
-    workers.to(len(blocks))
+    market, workers = kept(url, blocks, len(blocks))
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
         eventually(lambda: feed.is_current)
 
@@ -254,10 +239,7 @@ def counted_reads(market: Market) -> list[int]:
 def test_a_group_is_what_the_view_has_of_it(url: str) -> None:
     """From Redis, and from memory the second time."""
     blocks, naive = days(0)
-    market = Market(blocks)
-    market.commit(len(blocks))
-    workers = Workers(url, market)
-    workers.to(len(blocks))
+    market, workers = kept(url, blocks, len(blocks))
     with reading(market.log, url, workers.cluster) as (reads, feed, run):
         eventually(lambda: feed.is_current)
         for level in (REDIS, MEMORY):
@@ -269,10 +251,7 @@ def test_a_group_is_what_the_view_has_of_it(url: str) -> None:
 def test_memory_is_bounded(url: str) -> None:
     """What was not asked for longest gives way."""
     blocks, naive = days(0)
-    market = Market(blocks)
-    market.commit(len(blocks))
-    workers = Workers(url, market)
-    workers.to(len(blocks))
+    market, workers = kept(url, blocks, len(blocks))
     keys: list[str] = list(naive["balances"][-1])
     with reading(market.log, url, workers.cluster, cached_bytes=2_000) as (reads, feed, run):
         eventually(lambda: feed.is_current)

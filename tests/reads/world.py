@@ -101,6 +101,15 @@ class Workers:
         self.begin()
 
 
+def kept(url: str, blocks: list[Block], committed: int, shown: int = 0) -> tuple[Market, Workers]:
+    """A market with so many of *blocks* on record, and its views in the Redis at *url*: as of the last of those, or of block *shown*."""
+    market = Market(blocks)
+    market.commit(committed)
+    workers = Workers(url, market)
+    workers.to(shown or committed)
+    return market, workers
+
+
 @contextmanager
 def reading(log: BlockLog, url: str, cluster: str, **options: Any) -> Iterator[tuple[Reads, Feed, Run]]:
     """A process that reads: its Reads, the feed of partition 1, and how to run what is asked."""
