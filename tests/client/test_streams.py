@@ -51,6 +51,13 @@ async def following(stream: AsyncGenerator[T, None]) -> AsyncIterator[list[T]]:
         await stream.aclose()
 
 
+@asynccontextmanager
+async def traders(venue: Venue, relay: Relay, looks_as: str = "") -> AsyncIterator[tuple[AsyncClient, AsyncClient, AsyncClient]]:
+    """alice and bob, and somebody who looks on over what can be cut."""
+    async with venue.client("alice") as alice, venue.client("bob") as bob, venue.client(looks_as, ws=relay.ws) as looks:
+        yield alice, bob, looks
+
+
 async def until(holds: Callable[[], object]) -> None:
     """Wait until it does."""
     while not holds():  # noqa: ASYNC110 # a list has no event
@@ -101,9 +108,7 @@ def test_every_channel_is_read(venue: Venue) -> None:
 def test_a_stream_that_is_cut_again_and_again_loses_no_trade_and_doubles_none(venue: Venue, relay: Relay) -> None:
     async def given() -> None:
         async with (
-            venue.client("alice") as alice,
-            venue.client("bob") as bob,
-            venue.client(ws=relay.ws) as looks,
+            traders(venue, relay) as (alice, bob, looks),
             following(looks.stream(["trades", "level1"], ["ACME"])) as told,
         ):
             await until(lambda: told)
@@ -125,9 +130,7 @@ def test_a_client_that_began_anew_after_each_cut_would_lose_trades(venue: Venue,
 
     async def given() -> None:
         async with (
-            venue.client("alice") as alice,
-            venue.client("bob") as bob,
-            venue.client(ws=relay.ws) as looks,
+            traders(venue, relay) as (alice, bob, looks),
             following(looks.stream(["trades"], ["ACME"])) as told,
         ):
             await until(lambda: told)
@@ -203,9 +206,7 @@ def last_of_orders(told: list[Own | Gap]) -> dict[str, str]:
 def test_what_happens_to_an_account_is_told_once_also_over_cuts(venue: Venue, relay: Relay) -> None:
     async def given() -> None:
         async with (
-            venue.client("alice") as alice,
-            venue.client("bob") as bob,
-            venue.client("alice", ws=relay.ws) as looks,
+            traders(venue, relay, looks_as="alice") as (alice, bob, looks),
             following(looks.user()) as told,
         ):
             await _heard_of(alice, told)
@@ -233,9 +234,7 @@ def test_a_gateway_that_never_pushed_it_before_goes_on_where_another_stopped(ven
 
     async def given() -> None:
         async with (
-            venue.client("alice") as alice,
-            venue.client("bob") as bob,
-            venue.client("alice", ws=relay.ws) as looks,
+            traders(venue, relay, looks_as="alice") as (alice, bob, looks),
             following(looks.user()) as own,
             following(looks.stream(["trades"], ["ACME"])) as market,
         ):
@@ -309,7 +308,7 @@ async def _heard_of(alice: AsyncClient, told: list[Own | Gap]) -> None:
 
 def test_what_alert_rules_tell_is_told_once_also_over_cuts(venue: Venue, relay: Relay) -> None:
     async def given() -> None:
-        async with venue.client("alice") as alice, venue.client("bob") as bob, venue.client("alice", ws=relay.ws) as looks:
+        async with traders(venue, relay, looks_as="alice") as (alice, bob, looks):
             rule = await alice.add_alert("fills", symbol="ACME", text="look")
             assert rule in await alice.alert_rules()
             async with following(looks.watch_alerts()) as told:
