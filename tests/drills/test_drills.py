@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ BRIEFLY = Effort(rate=1_000, before_s=(0.2, 0.6), after_s=0.2, patience_s=60.0)
 FOR_LONG = Effort(rate=500, before_s=(0.5, 1.0), after_s=1.0, patience_s=120.0)
 HERE = ("owner-killed", "zombie", "two-owners", "poison", "redis-replaced", "views-killed", "view-poison")
 AT_THE_DOORS = ("gateways-killed", "gateways-restarted")
+AT_ONCE = 2
 FAULTS = int(os.environ.get("OUTCRY_SOAK_FAULTS", "1000"))
 
 
@@ -74,10 +76,24 @@ def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> N
 
 @pytest.mark.soak
 def test_a_thousand_random_faults(own_folder: Path) -> None:
-    """Faults of all kinds, one after the other, in markets of twenty faults each, whose views are kept and read all the time."""
+    """Faults of all kinds, one after the other, in markets of twenty faults each, whose views are kept and read all the time.
+
+    Two markets at once, each with servers of its own: most of the time of a fault is waiting.
+    """
     anything = Drill("random", view_faults.anything, NO_COMPARISON, Servers.VIEWS, proxied=True, keepers=2)
-    with Grounds(own_folder) as grounds:
-        for seed in range(-(-FAULTS // faults.AT_RANDOM)):
-            result = attempt(anything, grounds, seed, FOR_LONG, control=False)
-            print(f"seed {seed}: {result.says}; {result.verdict.acknowledged:,} acknowledged, {result.seconds:.0f} s", flush=True)  # noqa: T201
-            assert result.passed, f"seed {seed}: {result.says} {result.verdict.findings[:20]} {result.verdict.trouble}"
+    seeds, broken = iter(range(-(-FAULTS // faults.AT_RANDOM))), list[str]()
+
+    def one_after_the_other(folder: Path) -> None:
+        with Grounds(folder) as grounds:
+            for seed in seeds:
+                result = attempt(anything, grounds, seed, FOR_LONG, control=False)
+                print(f"seed {seed}: {result.says}; {result.verdict.acknowledged:,} acknowledged, {result.seconds:.0f} s", flush=True)  # noqa: T201
+                if not result.passed:
+                    broken.append(f"seed {seed}: {result.says} {result.verdict.findings[:20]} {result.verdict.trouble}")
+                if broken:
+                    return
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for ended in [pool.submit(one_after_the_other, own_folder / f"markets-{each}") for each in range(AT_ONCE)]:
+            ended.result()
+    assert broken == []
