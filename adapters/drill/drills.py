@@ -220,6 +220,12 @@ DRILLS: Final = (
     Drill("views-everything-killed", view_faults.everything_is_killed, ROWS_APART, Servers.VIEWS),
     Drill("redis-killed", view_faults.views_server_is_killed, WRITES_BLINDLY, Servers.VIEWS),
     Drill("redis-replaced", view_faults.redis_is_replaced, WRITES_BLINDLY, Servers.VIEWS),
+    Drill(
+        "redis-replaced-overnight",
+        view_faults.redis_is_replaced_overnight,
+        Control("only who writes looks at what is there", views=("never-looks-at-views",)),
+        Servers.VIEWS,
+    ),
     Drill("redis-full", view_faults.redis_is_full, WRITES_BLINDLY, Servers.VIEWS),
     Drill("redis-hangs", view_faults.views_server_hangs, WAITS_FOR_VIEWS, Servers.VIEWS),
     Drill(

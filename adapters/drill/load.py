@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from random import Random
@@ -76,7 +76,7 @@ class Load:
         self._retry_s = 0.0
         self._budget = 0.0
         self._stop = threading.Event()
-        self._ending = False
+        self._ending = self._resting = False
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.told = 0
         self.heard: list[Heard] = []
@@ -101,6 +101,19 @@ class Load:
                 return False
             time.sleep(PAUSE_S)
         return True
+
+    @contextmanager
+    def resting(self, timeout_s: float) -> Iterator[None]:
+        """Nobody trades: all that was begun has been answered. Raises StoreFailed when it is not in time."""
+        self._resting, end = True, time.monotonic() + timeout_s
+        try:
+            while self._flight:
+                if time.monotonic() > end:
+                    raise StoreFailed(f"kafka at {self._bootstrap}", f"what was begun was not answered within {timeout_s:g} s")
+                time.sleep(PAUSE_S)
+            yield
+        finally:
+            self._resting = False
 
     def finish(self, timeout_s: float) -> None:
         """Begin nothing new; wait until every outcome is known, at most *timeout_s*. What is left then is in `unknown`."""
@@ -137,7 +150,7 @@ class Load:
                 if now_s - each.sent_s > AGAIN_S:
                     self._log.write(Again([name_of(row) for row in each.rows]))
                     self._send(each)
-            if 0 in self._flight or self._ending:
+            if 0 in self._flight or self._ending or self._resting:
                 return
             for trader in self._traders:
                 if trader.number not in self._flight and self._budget >= 1:
@@ -194,7 +207,7 @@ class Load:
         for number, each in list(self._flight.items()):
             if not each.waits:
                 del self._flight[number]
-                if number and not self._ending and self._dice.random() < ONCE_MORE:
+                if number and not (self._ending or self._resting) and self._dice.random() < ONCE_MORE:
                     each.waits = {name_of(row) for row in each.rows}
                     each.sent_s, each.begun_s = 0.0, time.monotonic()
                     self._flight[number] = each

@@ -11,8 +11,9 @@ import redis
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from adapters.drill import faults
-from adapters.drill.arena import Arena
+from adapters.drill.arena import Arena, recorded_head
 from adapters.drill.ground import PARTITION
+from adapters.drill.load import Load
 from adapters.drill.pace import pace
 from adapters.drill.view_sabotage import POISON
 from adapters.stack.errors import StackFailed
@@ -25,6 +26,7 @@ TAMPERED_S: Final = 6.0
 AT_ONCE: Final = 256
 FULL_S: Final = (1.0, 2.0)
 ALARMED_WITHIN_S: Final = 10.0
+OVERNIGHT_S: Final = 10.0
 
 
 def keeper_is_killed(arena: Arena) -> None:
@@ -58,12 +60,19 @@ def keepers_come_and_go(arena: Arena) -> None:
 
 def redis_is_replaced(arena: Arena) -> None:
     """SIGKILL of Redis; an empty one takes its place."""
-    server = arena.views.server
-    with arena.views.redis_watcher.looking_away():
-        server.kill()
-        shutil.rmtree(server.folder / "appendonlydir")
-        server.start()
+    _replace_redis(arena)
     arena.views.wait_moved(MOVE_WITHIN_S)
+
+
+def redis_is_replaced_overnight(arena: Arena) -> None:
+    """SIGKILL of Redis while nobody trades; an empty one takes its place, and views are there before the next trade."""
+    assert isinstance(arena.load, Load), "who trades comes in through Kafka"
+    with arena.load.resting(MOVE_WITHIN_S):
+        head = recorded_head(arena.record)[1]
+        arena.views.wait(lambda now: bool(now) and min(now.values()) >= head, MOVE_WITHIN_S)
+        _replace_redis(arena)
+        if not arena.views.wait(lambda now: bool(now) and min(now.values()) >= head, OVERNIGHT_S):
+            arena.findings.append(f"overnight: {OVERNIGHT_S:g} s after Redis was emptied views do not show block {head}, the last")
 
 
 def redis_is_full(arena: Arena) -> None:
@@ -179,6 +188,15 @@ ANYTHING: Final = (
     views_server_is_killed,
     redis_is_replaced,
     redis_is_full,
+    redis_is_replaced_overnight,
     views_server_hangs,
     everything_is_killed,
 )
+
+
+def _replace_redis(arena: Arena) -> None:
+    server = arena.views.server
+    with arena.views.redis_watcher.looking_away():
+        server.kill()
+        shutil.rmtree(server.folder / "appendonlydir")
+        server.start()

@@ -103,6 +103,16 @@ def chokes_on_a_block() -> None:
     put(Quotes, "fold", choking)
 
 
+def never_looks_at_views() -> None:
+    """That Redis lost what it had is noticed when there is something to write."""
+    from projections.keeper import Keeper
+
+    def looking_away(self: Keeper) -> None:
+        """Nothing is looked at."""
+
+    put(Keeper, "_look", looking_away)
+
+
 def documents_last() -> None:
     """Of the audit index the position is written first, the documents a moment later."""
     from adapters.search.view import OpenSearchView
@@ -149,6 +159,7 @@ def _named(*alterations: Callable[[], None]) -> dict[str, Callable[[], Any]]:
 ALTERATIONS: Final = _named(
     parts_rows_from_position,
     writes_blindly,
+    never_looks_at_views,
     documents_last,
     believes_the_topic,
     passes_over_poison,
