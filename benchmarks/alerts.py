@@ -33,7 +33,7 @@ from benchmarks import report
 from benchmarks.block import bytes_per_event
 from benchmarks.cores import Cores
 from benchmarks.flows import BASE, MIDDLE_TICKS, NEAR_TICKS, QUOTE, Flow
-from benchmarks.market import NUMBER, events_of
+from benchmarks.market import NUMBER
 from benchmarks.onlooker import Onlooker
 from benchmarks.relay import Relayed
 from benchmarks.servers import Begun, Servers, begun, servers
@@ -70,8 +70,7 @@ def run(
     """Percentiles in ms: medians over *runs* of SECONDS each. rate: orders/s, else as many as make TRADES_PER_S."""
     seen: list[Seen] = []
     with servers(stack, redis=True) as on, begun(on, flow) as market:
-        counted = report.tally(batches := flow.batches(), events_of(market.partition(), batches))
-        per_s = rate or TRADES_PER_S * counted.commands / counted.trades
+        per_s = rate or TRADES_PER_S / market.trades_per_order(flow)
         paced_flow = replace(flow, commands=round(per_s * SECONDS))
         rows, cores = b"".join(paced_flow.batches()), Cores()
         for number in range(runs):

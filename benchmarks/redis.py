@@ -24,7 +24,7 @@ from benchmarks import report
 from benchmarks.block import bytes_per_event
 from benchmarks.cores import Cores
 from benchmarks.flows import Flow
-from benchmarks.market import NUMBER, events_of
+from benchmarks.market import NUMBER
 from benchmarks.onlooker import Onlooker
 from benchmarks.relay import Relayed
 from benchmarks.servers import Begun, begun, servers
@@ -58,7 +58,7 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None, rate: f
     """Percentiles in ms: medians over *runs* of SECONDS each. rate: orders/s, else as many as make TRADES_PER_S."""
     seen: list[Seen] = []
     with servers(stack, redis=True) as on, begun(on, flow) as market:
-        per_s = rate or TRADES_PER_S / _trades_per_order(flow, market)
+        per_s = rate or TRADES_PER_S / market.trades_per_order(flow)
         paced_flow = replace(flow, commands=round(per_s * SECONDS))
         rows, cores = b"".join(paced_flow.batches()), Cores()
         for number in range(runs):
@@ -86,11 +86,6 @@ def run(flow: Flow, runs: int, show: Show, *, stack: Path | None = None, rate: f
         cores_used=cores.shares(),
         servers=says,
     )
-
-
-def _trades_per_order(flow: Flow, market: Begun) -> float:
-    counted = report.tally(batches := flow.batches(), events_of(market.partition(), batches))
-    return counted.trades / counted.commands
 
 
 def _run(where: Place, market: Begun, rows: bytes, per_s: float, cores: Cores) -> Seen:

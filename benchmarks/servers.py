@@ -20,8 +20,9 @@ from adapters.stack.kafka import SAFE_NODES
 from adapters.stack.kafka import VERSION as KAFKA_VERSION
 from adapters.stack.postgres import MIGRATOR, WRITER
 from adapters.stack.stack import Stack
+from benchmarks import report
 from benchmarks.flows import Flow
-from benchmarks.market import NUMBER
+from benchmarks.market import NUMBER, events_of
 from benchmarks.store import filesystem
 from commands.writer import Writer
 from domain.partition import Partition
@@ -164,6 +165,11 @@ class Begun:
         kept = self._kept.latest(NUMBER)
         assert kept is not None, "the writer kept one when it was closed"
         return Partition.restore(kept.state)
+
+    def trades_per_order(self, flow: Flow) -> float:
+        """How many trades an order of *flow* makes."""
+        counted = report.tally(batches := flow.batches(), events_of(self.partition(), batches))
+        return counted.trades / counted.commands
 
     def writer(self, log: PostgresLog, **options: object) -> Writer:
         """The writer of such a record, ready. It keeps no snapshot that a later run would begin from."""
