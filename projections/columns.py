@@ -173,7 +173,9 @@ class Columns:
     def listed(self) -> Ints:
         """The ListInstrument commands that were obeyed, int64[m, 16]."""
         listed = self.command[self.at(INSTRUMENT_LISTED)]
-        return self.commands[listed] if len(listed) else np.zeros((0, COMMAND_WORDS), np.int64)
+        if not len(listed):
+            return np.zeros((0, COMMAND_WORDS), np.int64)
+        return np.column_stack([self.asked(word)[listed] for word in range(COMMAND_WORDS)])
 
     @cached_property
     def _outcome_orders(self) -> Ints:

@@ -17,7 +17,7 @@ from eventstore.blocks import Block, after, genesis
 from eventstore.errors import Damaged, NewerSchema, StoreFailed
 from eventstore.ports import BlockLog
 from projections.columns import Columns
-from projections.runs import RUN_EVENTS, for_fold, together
+from projections.runs import READ_EVENTS, RUN_EVENTS, for_fold, runs, together
 from projections.states import States
 from projections.view import Displaced, Fold, Gap, Projection, RemoteView, ViewAway, Whole
 
@@ -37,6 +37,7 @@ class Kept:
     begins      it has no fold yet that goes on from the view's position
     is_behind   what it needs next stands in the record, not in the topic
     trouble     what it waits out, empty when nothing
+    doubtful    blocks that it could not take in together: it takes them one by one
     stopped     why it takes no block in any more, None while it does
     """
 
@@ -47,6 +48,7 @@ class Kept:
     begins: bool = True
     is_behind: bool = True
     trouble: str = ""
+    doubtful: range = range(0)
     stopped: str = ""
     retry_s: float = field(default=0.0, repr=False)
     state_at: int = field(default=0, repr=False)  # number of the event after the last in the state that was kept last
@@ -193,9 +195,7 @@ class Keeper:
         for name, kept in self.kept.items():
             if kept.is_behind or kept.stopped:
                 continue
-            for columns in for_fold(run, kept.projection.fold, kept.projection.seq):
-                if not self._take(name, kept, columns):
-                    break
+            self._take_run(name, kept, run)
 
     def _look(self) -> None:
         """A view that lost what it had is folded anew, also while no block comes that it would have to be written for."""
@@ -209,13 +209,13 @@ class Keeper:
         end_s = time.monotonic() + SLICE_S
         self._write_each(reading)
         is_end = True
-        for block in self._log.read(self.partition, min(kept.projection.seq for kept in reading.values())) if reading else ():
-            columns = Columns(block)
+        blocks = self._log.read(self.partition, min(kept.projection.seq for kept in reading.values())) if reading else ()
+        for run in runs(map(Columns, blocks), READ_EVENTS):
             for name, kept in list(reading.items()):
-                if not self._take(name, kept, columns):
+                if not self._take_run(name, kept, run):
                     del reading[name]
-            self._last = after(block)
-            self.read_blocks += 1
+            self._last = after(run.blocks[-1].source)
+            self.read_blocks += len(run.blocks)
             if not reading or self._closing or time.monotonic() > end_s:
                 is_end = False
                 break
@@ -264,6 +264,12 @@ class Keeper:
             if not self._write(name, kept):
                 del reading[name]
 
+    def _take_run(self, name: str, kept: Kept, run: Columns) -> bool:
+        """Whether the view has all of *run* now, or will have it with the next write."""
+        singly = kept.doubtful and run.first_seq < kept.doubtful.stop and run.seq >= kept.doubtful.start
+        blocks = run.blocks if singly else for_fold(run, kept.projection.fold, kept.projection.seq)
+        return all(self._take(name, kept, columns) for columns in blocks)
+
     def _take(self, name: str, kept: Kept, block: Columns) -> bool:
         """Whether the view has the block now, or will have it with the next write."""
         try:
@@ -277,6 +283,7 @@ class Keeper:
                     "blocks %d to %d, taken together: %s; one by one now", block.first_seq, block.seq, poison, extra={"view": name}
                 )
                 kept.begins = kept.is_behind = True
+                kept.doubtful = range(block.first_seq, block.seq + 1)
             elif self._write(name, kept):
                 self._stop(name, kept, block.seq, poison)
             else:

@@ -11,6 +11,7 @@ from eventstore.blocks import Block, after
 from eventstore.errors import Damaged
 from eventstore.ports import BlockLog
 from projections.columns import Columns
+from projections.runs import READ_EVENTS, for_fold, runs
 from projections.states import Begun
 from projections.view import Projection, View, Whole
 
@@ -52,11 +53,12 @@ def rebuild(
     record = logs[-1]
     while True:
         total = record.head(partition).seq
-        for columns in _opened(partition, projection.seq, logs):
-            projection.take(columns)
-            if len(projection.waits) >= new.rows_at_once:
-                projection.write()
-            progress(columns.seq, max(total, columns.seq))
+        for run in runs(_opened(partition, projection.seq, logs), READ_EVENTS):
+            for columns in for_fold(run, projection.fold, projection.seq):
+                projection.take(columns)
+                if len(projection.waits) >= new.rows_at_once:
+                    projection.write()
+            progress(run.seq, max(total, run.seq))
         projection.write()
         if new.switch(partition):
             return projection.seq

@@ -20,6 +20,7 @@ from eventstore.lazy import Kinds, Opened, Whole
 from projections.columns import Columns, Ints
 
 RUN_EVENTS: Final = 65_536  # of blocks that are folded together
+READ_EVENTS: Final = 8_192  # of those that are read from a record for a view elsewhere, which takes their rows at once
 
 
 class Run(Columns):
@@ -66,11 +67,11 @@ def together(blocks: Sequence[Columns]) -> Columns:
     return blocks[0] if len(blocks) == 1 else Run(blocks)
 
 
-def runs(blocks: Iterable[Columns]) -> Iterator[Columns]:
-    """All of *blocks*, those together that follow each other, up to RUN_EVENTS and a block more."""
-    run, events = list[Columns](), 0
+def runs(blocks: Iterable[Columns], at_most_events: int | None = None) -> Iterator[Columns]:
+    """All of *blocks*, those together that follow each other, up to *at_most_events* (RUN_EVENTS) and a block more."""
+    run, events, at_most_events = list[Columns](), 0, at_most_events or RUN_EVENTS
     for block in blocks:
-        if run and (events >= RUN_EVENTS or block.first_seq != run[-1].seq + 1):
+        if run and (events >= at_most_events or block.first_seq != run[-1].seq + 1):
             yield together(run)
             run, events = [], 0
         run.append(block)
@@ -102,11 +103,18 @@ class _Joined(Kinds):
         self._blocks = blocks
         self.kinds = np.concatenate([block.kind for block in blocks]).astype(np.uint8)
         self.commands = sum(len(block.outcomes) for block in blocks)
+        self._owners: dict[int, list[Columns]] = {}
 
     def command(self, word: int) -> Words:
         return np.concatenate([block.asked(word) for block in self._blocks])
 
     def event(self, kind: int, word: int) -> Words:
-        if not len(self.rows(kind)):
-            return np.zeros(0, np.int64)
-        return np.concatenate([block.of(kind, word) for block in self._blocks])
+        having = self._having(kind)
+        return np.concatenate([block.of(kind, word) for block in having]) if having else np.zeros(0, np.int64)
+
+    def _having(self, kind: int) -> list[Columns]:
+        """The blocks with events of *kind*: most of many short ones have none of most kinds, and asking each costs as much as an answer."""
+        if kind not in self._owners:
+            ends = np.cumsum([block.event_count for block in self._blocks])
+            self._owners[kind] = [self._blocks[at] for at in np.unique(np.searchsorted(ends, self.rows(kind), "right")).tolist()]
+        return self._owners[kind]

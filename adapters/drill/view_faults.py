@@ -26,7 +26,7 @@ TAMPERED_S: Final = 6.0
 AT_ONCE: Final = 256
 FULL_S: Final = (1.0, 2.0)
 ALARMED_WITHIN_S: Final = 10.0
-OVERNIGHT_S: Final = 10.0
+OVERNIGHT_S: Final = 30.0
 
 
 def keeper_is_killed(arena: Arena) -> None:

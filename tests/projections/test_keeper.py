@@ -175,7 +175,8 @@ def test_blocks_that_came_meanwhile_are_folded_at_once_by_folds_that_can() -> No
     assert single.rows()["quotes"] == naive()["quotes"]
 
 
-def test_rows_that_are_as_many_as_the_view_takes_at_once_do_not_wait_for_more_blocks() -> None:
+def test_rows_that_are_as_many_as_the_view_takes_at_once_do_not_wait_for_more_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "READ_EVENTS", 1)
     kept = Kept({"quotes": Quotes})
     kept.views["quotes"].rows_at_once = 1
     kept.commit(BLOCKS)
@@ -184,6 +185,21 @@ def test_rows_that_are_as_many_as_the_view_takes_at_once_do_not_wait_for_more_bl
     changed = {block.seq for block in BLOCKS if fold.fold(Columns(block))}
     assert 1 < len(changed) < len(BLOCKS)
     assert kept.views["quotes"].writes == sorted(changed | {len(BLOCKS)})
+
+
+def test_short_blocks_of_the_record_are_folded_together_by_folds_that_can() -> None:
+    seen = list[tuple[int, int]]()
+
+    class Watched(Quotes):
+        def fold(self, block: Columns) -> Rows:
+            seen.append((block.first_seq, block.seq))
+            return super().fold(block)
+
+    kept = Kept({"quotes": Watched})
+    kept.commit(BLOCKS)
+    kept.tend()
+    assert seen == [(1, len(BLOCKS))]
+    assert kept.rows()["quotes"] == naive()["quotes"]
 
 
 def test_a_view_that_was_away_gets_what_waited_though_no_block_follows() -> None:
@@ -384,6 +400,7 @@ def test_a_block_of_another_history_is_not_taken() -> None:
 def test_a_long_record_is_read_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that stopping takes no longer than one, and blocks of the topic have their turn."""
     monkeypatch.setattr(keeping, "SLICE_S", 0.0)
+    monkeypatch.setattr(keeping, "READ_EVENTS", 1)
     kept = Kept()
     kept.commit(BLOCKS)
     slices = 0

@@ -156,6 +156,7 @@ class Worker:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folds: dict[str, type[Fold]]) -> None:
         monkeypatch.setattr(keeping, "RETRY_S", 0.0)
+        monkeypatch.setattr(keeping, "READ_EVENTS", 1)  # so that each block is seen
         self.log = MemoryLog()
         self.log.claim(1)
         self.states, self.stores = in_memory(self.log)
