@@ -97,7 +97,7 @@ class ViewsWorker:
     def not_ready(self) -> list[str]:
         """Which views do not show what is on record, and why; nothing when all is well."""
         if not self._following.joined:
-            return ["the consumer group has not said yet which partitions this worker keeps"]
+            return [self._following.trouble or "the consumer group has not said yet which partitions this worker keeps"]
         reasons = [self._record_away] if self._record_away else []
         for partition, keeper in sorted(self._following.keepers.items()):
             reasons += keeper.not_ready()

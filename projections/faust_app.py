@@ -33,6 +33,7 @@ LOOKS_EVERY_S: Final = 0.1
 IDLE_S: Final = 0.2
 FULL_S: Final = 0.002
 SESSION_S: Final = 6.0  # after which another keeps what a dead worker kept; brokers take no less unless told to
+AGAIN_S: Final = 1.0
 DAY_S: Final = 86_400.0
 _LOG: Final = logging.getLogger(__name__)
 
@@ -77,34 +78,67 @@ class Following:
     make     makes the keeper of a partition
     keepers  those it has now, by partition
     joined   whether the group has said which those are
+    trouble  why it is no member now, and tries to be one again; empty: it is, or is about to be
     """
 
     def __init__(self, source: Source, make: Callable[[int], Keeper]) -> None:
         self._source, self._make = source, make
         self.keepers: dict[int, Keeper] = {}
         self.joined = False
+        self.trouble = ""
         self._waiting: dict[int, asyncio.Queue[faust.EventT[bytes]]] = {}
         self._keeping: dict[int, asyncio.Task[None]] = {}
         self._ending = set[asyncio.Task[None]]()
         self._app: faust.App
 
     async def run(self, goes_on: Callable[[], bool]) -> None:
-        """Until *goes_on* says no. Raises StoreFailed when the brokers do not do as asked, Disagree, and what else ended it."""
+        """Until *goes_on* says no. Raises StoreFailed when the brokers do not do as asked, Disagree, and what else ended it.
+
+        Brokers that are away are waited for, however long: Faust itself waits only for those that it has found once.
+        """
+        while goes_on():
+            away: Exception | None = await self._away()
+            if away is None:
+                try:
+                    return await self._follow(goes_on)
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise self._failed(error) from error
+                    away = error
+            if not self.trouble:
+                _LOG.warning("%s; it is tried again", self._failed(away))
+            self.trouble, self.joined = str(self._failed(away)), False
+            await asyncio.sleep(AGAIN_S)
+        return None
+
+    async def _away(self) -> OSError | None:
+        """Why no broker takes a connection, if none does: an app of Faust that finds none leaves an event loop behind each time."""
+        away = None
+        for broker in self._source.brokers.split(","):
+            host, _, port = broker.rpartition(":")
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except OSError as refused:
+                away = refused
+            else:
+                writer.close()
+                return None
+        return away
+
+    async def _follow(self, goes_on: Callable[[], bool]) -> None:
+        """As run, once. Raises KafkaError."""
         with tempfile.TemporaryDirectory(prefix="outcry-views-") as nothing_is_kept:
             app = self._app = self._faust(nothing_is_kept)
             try:
                 await app.start()
                 while goes_on() and not app.should_stop:  # noqa: ASYNC110 - both are flags of other threads
                     await asyncio.sleep(LOOKS_EVERY_S)
-            except KafkaError as error:
-                raise self._failed(error) from error
             finally:
                 self._have(())
                 await asyncio.gather(*self._ending)
                 await app.stop()
-        reason = app.crash_reason
-        if reason is not None:
-            raise self._failed(reason) if isinstance(reason, KafkaError) else reason
+        if app.crash_reason is not None:
+            raise app.crash_reason
 
     def _faust(self, folder: str) -> faust.App:
         app = faust.App(
@@ -140,7 +174,7 @@ class Following:
     async def _assigned(self, _app: Any, /, *given: Any, **_: Any) -> None:
         (assigned,) = given
         self._have({place.partition for place in assigned})
-        self.joined = True
+        self.joined, self.trouble = True, ""
 
     def _have(self, partitions: Iterable[int]) -> None:
         """Keep these, and no others."""
@@ -187,7 +221,7 @@ class Following:
             keeper.write()
         return keeper.tend()
 
-    def _failed(self, reason: BaseException) -> StoreFailed:
+    def _failed(self, reason: Exception) -> StoreFailed:
         return StoreFailed(f"kafka at {self._source.brokers}", f"topic {self._source.topic}: {type(reason).__name__}: {reason}")
 
 

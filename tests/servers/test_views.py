@@ -230,6 +230,30 @@ def test_kafka_is_killed_and_the_views_go_on_by_the_record(
         assert worker.stop() == 0
 
 
+def test_kafka_is_killed_before_the_worker_is_a_member_of_its_group_and_it_waits(
+    own_stack: Callable[..., Stack], redis_stack: Stack, database: Database, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Else two that die at once would be one too many: whoever starts workers anew would find them gone."""
+    own = own_stack(postgres=False, kafka=True)
+    own_cluster(database)
+    with closing(begin(own, database, topic_prefix, tmp_path)) as market, closing(Owner(market)) as owner, ThreadPoolExecutor() as pool:
+        kept = Kept(market, redis_stack.redis_url, owner)
+        worker = ViewsWorker(market.settings, owner.log, owner.log.cluster, {name: FOLDS[name] for name in VIEWS}, kept.view)
+        own.servers["kafka-1"].kill()
+        stop = threading.Event()
+        serving = pool.submit(worker.serve, stop)
+        try:
+            eventually(lambda: worker.not_ready()[0].startswith("kafka at"))
+            assert not serving.done()
+            own.up()
+            owner.commit(20)
+            kept.assert_complete(*VIEWS)
+            eventually(lambda: not worker.not_ready())
+        finally:
+            stop.set()
+        serving.result(PATIENCE_S)
+
+
 def test_a_rebuild_beside_the_running_worker_gives_the_same_bytes(kept: Kept) -> None:
     """And is looked at in one step, while blocks flow; the worker goes on with it."""
     kept.worker("one")
