@@ -103,6 +103,7 @@ class _Joined(Kinds):
         self._blocks = blocks
         self.kinds = np.concatenate([block.kind for block in blocks]).astype(np.uint8)
         self.commands = sum(len(block.outcomes) for block in blocks)
+        self._ends = np.cumsum([block.event_count for block in blocks])
         self._owners: dict[int, list[Columns]] = {}
 
     def command(self, word: int) -> Words:
@@ -115,6 +116,6 @@ class _Joined(Kinds):
     def _having(self, kind: int) -> list[Columns]:
         """The blocks with events of *kind*: most of many short ones have none of most kinds, and asking each costs as much as an answer."""
         if kind not in self._owners:
-            ends = np.cumsum([block.event_count for block in self._blocks])
-            self._owners[kind] = [self._blocks[at] for at in np.unique(np.searchsorted(ends, self.rows(kind), "right")).tolist()]
+            at = np.searchsorted(self._ends, self.rows(kind), "right")
+            self._owners[kind] = [self._blocks[first] for first in at[np.flatnonzero(np.diff(at, prepend=-1))].tolist()]
         return self._owners[kind]
