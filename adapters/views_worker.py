@@ -61,7 +61,8 @@ class ViewsWorker:
         self._settings, self._log, self._name = settings, log, name_of(settings)
         topics.check(settings.kafka, topics.wanted(settings.partitions, prefix=settings.topic_prefix)[:1])
         group = f"{settings.topic_prefix}{GROUP}-{cluster}-{'-'.join(sorted(folds))}"
-        source = Source(settings.kafka, settings.topic_prefix + topics.BLOCKS, cluster, group)
+        partitions = range(1, settings.partitions + 1)
+        source = Source(settings.kafka, settings.topic_prefix + topics.BLOCKS, cluster, group, partitions)
         self._following = Following(source, lambda partition: Keeper(partition, folds, view, log, states))
         self._metrics = Metrics(self._name)
         self._beat_s = time.monotonic()

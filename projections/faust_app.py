@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,7 +26,6 @@ from eventstore.errors import Damaged, Disagree, NewerSchema, StoreFailed
 from projections.keeper import Keeper
 from projections.shares import shares
 
-REGISTRY: Final = 0  # the partition that trades nothing
 BUFFERED_BLOCKS: Final = 32  # of a partition; beyond, Faust reads no more of it
 FETCH_BYTES: Final = 16 * 2**20
 LOOKS_EVERY_S: Final = 0.1
@@ -40,23 +39,32 @@ _LOG: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The topic *topic* of *cluster*, at *brokers* (host:port, more after commas), read as a member of *group*."""
+    """The topic *topic* of *cluster*, at *brokers* (host:port, more after commas), read as a member of *group*.
+
+    partitions  those that have views
+    """
 
     brokers: str
     topic: str
     cluster: str
     group: str
+    partitions: Collection[int]
 
 
 class Even(PartitionAssignor):
-    """Deals partitions as projections/shares.py does: Faust's own counts 0, which has no views, as a share."""
+    """Deals *partitions* as projections/shares.py does: Faust's own counts 0, which has no views, as a share.
 
-    def _perform_assignment(self, cluster: Any, member_metadata: Mapping[str, Any]) -> Any:
+    It asks nobody which there are: a leader of the group that was just cut off from its brokers may know of none, and what it then deals,
+    nothing to anybody, stays so until a member comes or goes.
+    """
+
+    partitions: Collection[int]
+
+    def _perform_assignment(self, _cluster: Any, member_metadata: Mapping[str, Any]) -> Any:
         members = {member: self._get_client_metadata(metadata) for member, metadata in member_metadata.items()}
         self._update_member_urls(members)
         (topic,) = {topic for metadata in member_metadata.values() for topic in metadata.subscription}
-        partitions = set(cluster.partitions_for_topic(topic) or ()) - {REGISTRY}
-        dealt = shares(partitions, {member: metadata.assignment.actives.get(topic, ()) for member, metadata in members.items()})
+        dealt = shares(self.partitions, {member: metadata.assignment.actives.get(topic, ()) for member, metadata in members.items()})
         assignments = {member: ClientAssignment(actives={topic: share}, standbys={}) for member, share in dealt.items()}
         return self._protocol_assignments(assignments, {}, {}, {topic: 0})
 
@@ -157,7 +165,7 @@ class Following:
             broker_heartbeat_interval=SESSION_S / 4,
             broker_max_poll_interval=DAY_S,  # a view that is slow is no reason to give its partition to another
             agent_supervisor=CrashingSupervisor,
-            PartitionAssignor=Even,
+            PartitionAssignor=type("Dealing", (Even,), {"partitions": self._source.partitions}),
         )
         app.transport.Consumer = Attentive  # type: ignore[misc] # made for this one
         topic = app.topic(self._source.topic, key_serializer="raw", value_serializer="raw")
@@ -178,7 +186,7 @@ class Following:
 
     def _have(self, partitions: Iterable[int]) -> None:
         """Keep these, and no others."""
-        wanted = set(partitions) - {REGISTRY}
+        wanted = set(partitions)
         for number in self.keepers.keys() - wanted:
             self.keepers.pop(number).close()
             self._ending.add(task := self._keeping.pop(number))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import chain
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from projections.faust_app import Even
 from projections.shares import shares
 
 MEMBERS = st.sets(st.sampled_from("abcdefgh"), min_size=1)
@@ -38,3 +41,18 @@ def test_two_workers_with_two_partitions_have_one_each() -> None:
     """Whichever the first one had before: a partition without views is no share."""
     assert shares([1, 2], {"a": [0, 1, 2], "b": []}) == {"a": [1], "b": [2]}
     assert shares([1, 2], {"a": [], "b": [1, 2]}) == {"a": [2], "b": [1]}
+
+
+def test_a_leader_that_was_just_cut_off_deals_all_partitions_though_it_knows_of_none() -> None:
+    """What it deals stays so until a member comes or goes: nothing to anybody would stop all views, and everybody would be ready."""
+
+    class Dealing(Even):
+        partitions = (1, 2, 3)
+
+    app = SimpleNamespace(tables=None, conf=SimpleNamespace(canonical_url="http://here"))
+    assignor = Dealing(cast("Any", app))
+    member = SimpleNamespace(subscription=["blocks"], user_data=b"")
+    assignor._get_client_metadata = lambda _: SimpleNamespace(assignment=SimpleNamespace(actives={}), url="here")  # type: ignore[method-assign,assignment,return-value]
+    knows_nothing = SimpleNamespace(partitions_for_topic=lambda _: None)
+    dealt = assignor._perform_assignment(knows_nothing, {"a": member, "b": member})
+    assert {name: each.assignment for name, each in dealt.items()} == {"a": [("blocks", [1, 3])], "b": [("blocks", [2])]}
