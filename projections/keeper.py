@@ -266,7 +266,7 @@ class Keeper:
 
     def _take_run(self, name: str, kept: Kept, run: Columns) -> bool:
         """Whether the view has all of *run* now, or will have it with the next write."""
-        singly = kept.doubtful and run.first_seq < kept.doubtful.stop and run.seq >= kept.doubtful.start
+        singly = run.first_seq < kept.doubtful.stop and run.seq >= kept.doubtful.start
         blocks = run.blocks if singly else for_fold(run, kept.projection.fold, kept.projection.seq)
         return all(self._take(name, kept, columns) for columns in blocks)
 

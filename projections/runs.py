@@ -43,7 +43,7 @@ class Run(Columns):
 
     @cached_property
     def _opened(self) -> Opened:
-        return _Joined(self.blocks) if self.at_hand is None else Whole(self.at_hand)
+        return _Joined(self.blocks, self.ends) if self.at_hand is None else Whole(self.at_hand)
 
     @cached_property
     def _rows(self) -> Rows:
@@ -99,11 +99,10 @@ def parted(columns: Columns, seqs: Collection[int]) -> Iterator[Columns]:
 class _Joined(Kinds):
     """See eventstore.lazy.Opened."""
 
-    def __init__(self, blocks: Sequence[Columns]) -> None:
-        self._blocks = blocks
+    def __init__(self, blocks: Sequence[Columns], ends: Ints) -> None:
+        self._blocks, self._ends = blocks, ends
         self.kinds = np.concatenate([block.kind for block in blocks]).astype(np.uint8)
         self.commands = sum(len(block.outcomes) for block in blocks)
-        self._ends = np.cumsum([block.event_count for block in blocks])
         self._owners: dict[int, list[Columns]] = {}
 
     def command(self, word: int) -> Words:

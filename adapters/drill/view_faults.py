@@ -22,7 +22,6 @@ from eventstore.kafka import client_config, messages
 
 MOVE_WITHIN_S: Final = 15.0
 HANGS_S: Final = 4.0
-WAITED: Final = 0.9  # who trades has waited for views if he was silent for that part of it: a crowded machine alone takes half
 TAMPERED_S: Final = 6.0
 AT_ONCE: Final = 256
 FULL_S: Final = (1.0, 2.0)
@@ -97,7 +96,7 @@ def views_server_is_killed(arena: Arena) -> None:
     arena.views.wait_moved(MOVE_WITHIN_S)
 
 
-def views_server_hangs(arena: Arena) -> None:
+def views_server_hangs(arena: Arena, silent_for: float = 0.5) -> None:
     """SIGSTOP of the server that holds the views: it takes calls and answers none. Whoever trades must not notice."""
     server, heard = arena.views.server, arena.load.heard
     began_s = time.monotonic()
@@ -107,8 +106,13 @@ def views_server_hangs(arena: Arena) -> None:
     server.kill(signal.SIGCONT)
     arena.paces = {"before": pace(heard, arena.began_s, began_s), "meanwhile": pace(heard, began_s, ended_s)}
     paused_s = arena.paces["meanwhile"].longest_pause_s
-    if paused_s > WAITED * HANGS_S:
+    if paused_s > silent_for * HANGS_S:
         arena.findings.append(f"trading: nobody was told anything for {paused_s:g} s while views hung for {HANGS_S:g} s")
+
+
+def views_server_hangs_in_a_crowd(arena: Arena) -> None:
+    """As views_server_hangs, where markets share the machine, which alone makes traders pause for half of it."""
+    views_server_hangs(arena, silent_for=0.9)
 
 
 def topic_is_tampered_with(arena: Arena) -> None:
@@ -190,7 +194,7 @@ ANYTHING: Final = (
     redis_is_replaced,
     redis_is_full,
     redis_is_replaced_overnight,
-    views_server_hangs,
+    views_server_hangs_in_a_crowd,
     everything_is_killed,
 )
 

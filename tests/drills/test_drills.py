@@ -78,7 +78,7 @@ def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> N
 def test_a_thousand_random_faults(own_folder: Path) -> None:
     """Faults of all kinds, one after the other, in markets of twenty faults each, whose views are kept and read all the time.
 
-    Two markets at once, each with servers of its own: most of the time of a fault is waiting.
+    Two markets at once, each with servers of its own: one alone leaves a core idle while it waits.
     """
     anything = Drill("random", view_faults.anything, NO_COMPARISON, Servers.VIEWS, proxied=True, keepers=2)
     seeds, broken = iter(range(-(-FAULTS // faults.AT_RANDOM))), list[str]()
