@@ -64,19 +64,20 @@ def _translated(batch: bytes) -> bytes:
 
 
 def _compiled(path: Path) -> Any:
-    """Compile the module by mypyc into a folder of its own, and import it."""
-    folder = Path(tempfile.mkdtemp(prefix="outcry-against-"))
-    (folder / path.name).write_text(path.read_text())
-    flags = {"CFLAGS": "-O3 -fno-semantic-interposition", "PYTHONPATH": ""}
-    made = subprocess.run(  # noqa: S603 - the file that the caller named, compiled to be run
-        [sys.executable, "-m", "mypyc", path.name], cwd=folder, env=os.environ | flags, capture_output=True, text=True, check=False
-    )
-    libraries = list(folder.glob(f"{path.stem}.*.so"))
-    if made.returncode or not libraries:
-        raise CannotCompare(f"mypyc does not compile {path}:\n{made.stdout}{made.stderr}")
-    spec = importlib.util.spec_from_file_location(path.stem, libraries[0])
-    assert spec is not None, "a library of this name"
-    assert spec.loader is not None, "can be loaded"
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Compile the module by mypyc, in a folder that goes when it is loaded, and import it."""
+    with tempfile.TemporaryDirectory(prefix="outcry-against-") as made:
+        folder = Path(made)
+        (folder / path.name).write_text(path.read_text())
+        flags = {"CFLAGS": "-O3 -fno-semantic-interposition", "PYTHONPATH": ""}
+        done = subprocess.run(  # noqa: S603 - the file that the caller named, compiled to be run
+            [sys.executable, "-m", "mypyc", path.name], cwd=folder, env=os.environ | flags, capture_output=True, text=True, check=False
+        )
+        libraries = list(folder.glob(f"{path.stem}.*.so"))
+        if done.returncode or not libraries:
+            raise CannotCompare(f"mypyc does not compile {path}:\n{done.stdout}{done.stderr}")
+        spec = importlib.util.spec_from_file_location(path.stem, libraries[0])
+        assert spec is not None, "a library of this name"
+        assert spec.loader is not None, "can be loaded"
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
     return module
