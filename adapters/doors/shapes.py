@@ -46,8 +46,8 @@ class InstrumentShape(msgspec.Struct):
     low_price: str
     high_price: str
     max_quantity: str
-    maker_fee: str
-    taker_fee: str
+    maker_rate: str
+    taker_rate: str
 
 
 class LevelShape(msgspec.Struct):
@@ -198,8 +198,8 @@ def instrument(listed: Listed, asset_name: dict[int, str]) -> InstrumentShape:
         low_price=price(listed, terms.band_low_ticks),
         high_price=price(listed, terms.band_high_ticks),
         max_quantity=quantity(listed, terms.max_quantity_lots),
-        maker_fee=f"{Decimal(terms.maker_rate) / VWAP:f}",
-        taker_fee=f"{Decimal(terms.taker_rate) / VWAP:f}",
+        maker_rate=f"{Decimal(terms.maker_rate) / VWAP:f}",
+        taker_rate=f"{Decimal(terms.taker_rate) / VWAP:f}",
     )
 
 

@@ -82,8 +82,8 @@ class Instrument(msgspec.Struct, frozen=True):
     low_price: Decimal
     high_price: Decimal
     max_quantity: Decimal
-    maker_fee: Decimal
-    taker_fee: Decimal
+    maker_rate: Decimal
+    taker_rate: Decimal
 
 
 class Level(msgspec.Struct, frozen=True):

@@ -33,8 +33,8 @@ ACME = Instrument(
     low_price=Decimal("0.10"),
     high_price=Decimal(1000),
     max_quantity=Decimal(10**6),
-    maker_fee=Decimal(0),
-    taker_fee=Decimal(0),
+    maker_rate=Decimal(0),
+    taker_rate=Decimal(0),
 )
 VENUE_TERMS = VenueTerms(*(0 for _ in VenueTerms._fields))._replace(
     tick_size_e9=TICK_E9, lot_size_e9=LOT_E9, quote_scale=2, band_low_ticks=2

@@ -133,7 +133,7 @@ async def profiles(house: NamedDependency[House], caller: NamedDependency[Caller
 
 @get("/fees")
 async def fees(house: NamedDependency[House], caller: NamedDependency[Caller]) -> Fees:
-    """Of a trade's value. Each product has its own: its maker_fee and taker_fee in /v1/instruments."""
+    """Of a trade's value. Each product has its own: its maker_rate and taker_rate in /v1/instruments."""
     caller.needs("read")
     terms = [listed.terms for listed in (await house.listed()).values()]
     highest = (max((getattr(each, name) for each in terms), default=0) for name in ("maker_rate", "taker_rate"))

@@ -75,7 +75,7 @@ class InstrumentAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     tick_size, lot_size  decimals: what a step of the price and of the quantity is worth
     low_price, high_price  of the band; none: from one tick to 10,000
-    maker_fee, taker_fee   in 10^-6 of the value; or
+    maker_rate, taker_rate   in 10^-6 of the value; or
     fees      the name of a fee schedule, whose rates it gets
     calendar  that opens and closes it
     """
@@ -88,8 +88,8 @@ class InstrumentAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: Why
     low_price: Decimals = ""
     high_price: Decimals = ""
-    maker_fee: Fee = 0
-    taker_fee: Fee = 0
+    maker_rate: Fee = 0
+    taker_rate: Fee = 0
     fees: Annotated[str, msgspec.Meta(max_length=32)] = ""
     calendar: Annotated[str, msgspec.Meta(max_length=32)] = ""
     partition: Annotated[int, msgspec.Meta(ge=1, le=511)] = 1
@@ -188,7 +188,7 @@ async def instrument(house: NamedDependency[House], caller: NamedDependency[Call
     taken = [each.instrument for each in there.values() if each.partition == data.partition]
     base, quote = (house.registry.get(Asset, name) for name in (data.base_asset, data.quote_asset))
     schedule = house.registry.get(FeeSchedule, data.fees) if data.fees else None
-    maker, taker = (schedule.maker_rate, schedule.taker_rate) if schedule else (data.maker_fee, data.taker_fee)
+    maker, taker = (schedule.maker_rate, schedule.taker_rate) if schedule else (data.maker_rate, data.taker_rate)
     if data.calendar:
         house.registry.get(Calendar, data.calendar)
     act = Act(caller.user, data.reason)

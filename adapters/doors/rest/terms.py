@@ -25,8 +25,8 @@ Days = Annotated[list[Annotated[str, msgspec.Meta(max_length=10)]], msgspec.Meta
 class RatesAsked(msgspec.Struct, forbid_unknown_fields=True):
     """Rates in 10^-6 of the value."""
 
-    maker_fee: Fee
-    taker_fee: Fee
+    maker_rate: Fee
+    taker_rate: Fee
     reason: Why
 
 
@@ -47,8 +47,8 @@ class FeesShape(msgspec.Struct):
     """Rates in 10^-6 of the value."""
 
     name: str
-    maker_fee: int
-    taker_fee: int
+    maker_rate: int
+    taker_rate: int
 
 
 class CalendarAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +100,7 @@ class CalendarShape(msgspec.Struct):
 async def add_fees(house: NamedDependency[House], caller: NamedDependency[Caller], data: JSONBody[FeesAsked]) -> Made:
     """For instruments that are listed with it, or given it."""
     caller.needs("operate")
-    made = FeeSchedule(data.name, data.maker_fee, data.taker_fee, caller.user, data.reason)
+    made = FeeSchedule(data.name, data.maker_rate, data.taker_rate, caller.user, data.reason)
     await asyncio.to_thread(house.registry.add, made)
     return Made(data.name, 0, house.registry.seen)
 
@@ -120,7 +120,7 @@ async def set_rates(
     """
     caller.needs("operate")
     act = Act(caller.user, data.reason)
-    await asyncio.to_thread(house.registry.change, FeeSchedule, name, lambda found: found.set_rates(data.maker_fee, data.taker_fee, *act))
+    await asyncio.to_thread(house.registry.change, FeeSchedule, name, lambda found: found.set_rates(data.maker_rate, data.taker_rate, *act))
     return Made(name, 0, house.registry.seen)
 
 

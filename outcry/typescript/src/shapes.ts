@@ -27,8 +27,8 @@ export interface Instrument {
   low_price: string;
   high_price: string;
   max_quantity: string;
-  maker_fee: string;
-  taker_fee: string;
+  maker_rate: string;
+  taker_rate: string;
 }
 
 export interface PriceLevel {
