@@ -58,7 +58,7 @@ def seeded(settings: Settings, log: BlockLog, partition: int) -> list[Person]:
     if registry.find(Firm, FIRM) is None and log.head(partition).seq:
         other = "a folder for the demonstration, like --store venue"
         if settings.profile == "stack":
-            other = "another stack, like --stack venue, for `outcry stack up` and `outcry serve`, too; or no --demo"
+            other = "another stack, like --stack venue-stack, for `outcry stack up` and `outcry serve`, too; or no --demo"
         raise NoStore(f"{settings.folder} has a market of its own; right would be {other}")
     people = seed(registry, Credentials(registry, seal.of_folder(settings.folder)), partition, keys.kept(settings.folder))
     _name(settings, registry)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from adapters.doors.demo import seeded
+from adapters.settings import Settings
+from adapters.wiring import RECORD, NoStore
+from eventstore.sqlite import SqliteLog
 from tests.cli.conftest import Outcry
 from tests.cli.venue import OUTCRY, Venue, run
 from tests.waiting import eventually
@@ -96,6 +101,16 @@ def test_a_market_that_it_did_not_begin_is_left_alone(outcry: Outcry, store: Pat
     assert (refused.returncode, json.loads(refused.stdout)["exit"]) == (2, 2)
     assert f"{store} has a market of its own; right would be a folder for the demonstration, like --store venue" in refused.stderr
     assert outcry("verify", "--json").json == before
+    assert not (store / "keys").exists()
+
+
+def test_of_a_stack_with_a_market_it_says_what_would_be_right_there(outcry: Outcry, store: Path) -> None:
+    outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice")
+    with (
+        closing(SqliteLog(store / RECORD)) as log,
+        pytest.raises(NoStore, match="another stack, like --stack venue-stack, .*; or no --demo"),
+    ):
+        seeded(Settings(profile="stack", stack=store), log, 1)
     assert not (store / "keys").exists()
 
 
