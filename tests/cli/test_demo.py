@@ -106,11 +106,8 @@ def test_a_market_that_it_did_not_begin_is_left_alone(outcry: Outcry, store: Pat
 
 def test_of_a_stack_with_a_market_it_says_what_would_be_right_there(outcry: Outcry, store: Path) -> None:
     outcry("order", "buy", "ACME", 1, "@", "12.50", "--account", "alice")
-    with (
-        closing(SqliteLog(store / RECORD)) as log,
-        pytest.raises(NoStore, match="another stack, like --stack venue-stack, .*; or no --demo"),
-    ):
-        seeded(Settings(profile="stack", stack=store), log, 1)
+    with closing(SqliteLog(store / RECORD)) as log, pytest.raises(NoStore, match=r"another stack, like --stack venue-stack, .* no --demo"):
+        seeded(Settings(store, profile="stack", stack=store), log, 1)
     assert not (store / "keys").exists()
 
 
