@@ -24,6 +24,7 @@ from benchmarks import report
 from benchmarks.flows import Flow
 from benchmarks.market import NUMBER, events_of
 from benchmarks.store import filesystem
+from benchmarks.warmed import WARM_S, warm
 from commands.writer import Writer
 from domain.partition import Partition
 from eventstore import topics
@@ -91,12 +92,15 @@ class Servers:
             (postgres,) = db.execute("SHOW server_version").fetchone() or ("",)
         return {
             "postgres": str(postgres),
-            **({"kafka": f"{KAFKA_VERSION}, {self.stack.shape.kafka_nodes} node"} if self.stack.shape.kafka else {}),
+            **({"kafka": f"{KAFKA_VERSION}, {self.stack.shape.kafka_nodes} node{self._warmed()}"} if self.stack.shape.kafka else {}),
             **({"redis": self._redis_version()} if self.stack.shape.redis else {}),
             "psycopg": version("psycopg"),
             "confluent-kafka": version("confluent-kafka"),
             "folder": f"{'of this run' if self.own else self.stack.folder}, on {filesystem(self.stack.folder)}",
         }
+
+    def _warmed(self) -> str:
+        return f", warmed for {WARM_S:.0f} s" if self.own else ""
 
     def _redis_version(self) -> str:
         with closing(connect(self.stack.redis_url)) as client:
@@ -126,7 +130,11 @@ def servers(
         stack = Stack(folder / "stack", kafka=kafka, partitions=partitions, redis=redis, redis_memory_mb=redis_memory_mb)
         try:
             stack.up()
-            yield Servers(stack, own=True)
+            ours = Servers(stack, own=True)
+            if kafka:
+                with ours.topics() as prefix:
+                    warm(stack.kafka_bootstrap, prefix)
+            yield ours
         finally:
             stack.destroy()
 

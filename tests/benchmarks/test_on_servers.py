@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from adapters.stack.stack import Stack
 from benchmarks import cli
 from benchmarks.cores import Cores
 from benchmarks.flows import flow
 from benchmarks.latency import percentiles
-from benchmarks.servers import servers
+from benchmarks.servers import Servers, servers
 from benchmarks.traffic import check, paced
+from benchmarks.warmed import warm
 from commands.writer import Writer
 from domain.verbs import COMMAND_BYTES
+from eventstore.kafka import client_config
 from eventstore.memory import MemoryLog, MemorySnapshots
 from projections.embedded import FOLDS as VIEWS
 from tests.benchmarks.test_benchmarks import FIELDS
@@ -139,6 +144,17 @@ def test_the_oracle_misses_a_command_and_finds_one_in_another_block_than_was_sai
         check(log, begun, 101, {})
     with pytest.raises(AssertionError, match="was said to be in block"):
         check(log, begun, 100, {50: begun + 2})
+
+
+def test_a_broker_is_warmed_with_what_it_will_do_and_nothing_of_that_stays(full_stack: Stack) -> None:
+    reader = Consumer(client_config(full_stack.kafka_bootstrap) | {"group.id": "nobody"})
+    with closing(reader), Servers(full_stack, own=False).topics() as prefix:
+        warm(full_stack.kafka_bootstrap, prefix, 2.0)
+        places = TopicPartition(f"{prefix}blocks", 1), TopicPartition(f"{prefix}commands-1", 0)
+        blocks, commands = (reader.get_watermark_offsets(place, timeout=10)[1] for place in places)
+        assert blocks > commands > 0
+    admin = AdminClient(client_config(full_stack.kafka_bootstrap))
+    assert not [name for name in admin.list_topics(timeout=10).topics if name.startswith(prefix)]
 
 
 def test_servers_that_do_not_run_are_not_started_behind_their_owners_back(own_folder: Path) -> None:
