@@ -1,4 +1,4 @@
-"""A reader of views who never rests: while things break he reads rows and the position they are said to be as of, and keeps both."""
+"""A reader of views: all the time while things break he reads rows and the position they are said to be as of, and keeps both."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from adapters.drill.shown import VIEWS, Rows, bucket_of
 from adapters.drill.view_oracle import Seen, judge
 
 PAUSE_S: Final = 0.004
+RESTS: Final = 4  # times as long as the look before took, when that is longer: a crowded machine has better to do
 PATIENCE_S: Final = 0.3
 SCANNED: Final = 1_000
 BUCKET_SCRIPT: Final = """\
@@ -84,10 +85,11 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            began_s = time.monotonic()
             view = self._dice.choice(VIEWS)
             with self._reading, suppress(redis.RedisError):
                 self.seen.append(self._read(view, self._dice.choice(GROUPS[view])))
-            time.sleep(PAUSE_S)
+            time.sleep(max(PAUSE_S, RESTS * (time.monotonic() - began_s)))
 
     def _read(self, view: str, group: str) -> Seen:
         answer: Any = self._client.eval(BUCKET_SCRIPT, 1, self._base(view), bucket_of(group))

@@ -22,7 +22,7 @@ from adapters.drill.run import Effort, Result, attempt, run
 from adapters.stack.errors import NotInstalled
 
 BRIEFLY = Effort(rate=1_000, before_s=(0.2, 0.6), after_s=0.2, patience_s=60.0)
-FOR_LONG = Effort(rate=150, before_s=(0.5, 1.0), after_s=1.0, patience_s=120.0)
+FOR_LONG = Effort(rate=75, before_s=(0.5, 1.0), after_s=1.0, patience_s=120.0)
 HERE = ("owner-killed", "zombie", "two-owners", "poison", "redis-replaced", "views-killed", "view-poison")
 AT_THE_DOORS = ("gateways-killed", "gateways-restarted")
 AT_ONCE = 2
