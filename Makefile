@@ -33,6 +33,9 @@ endif
 # What did not come in time on two cores that other tests shared is waited for once more, and shown; a wrong answer is never asked for again.
 PATIENT := --reruns 1 --only-rerun '^(Late|TimeoutError|TimeoutExpired)\b' --rerun-show-tracebacks
 
+# Servers of tests live for seconds: what Java would compile at leisure they never earn back.
+test soak: export JAVA_TOOL_OPTIONS := $(JAVA_TOOL_OPTIONS) -XX:TieredStopAtLevel=1
+
 test: $(KERNEL) typescript
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -108,7 +108,8 @@ def following(stack: Stack, folder: Path) -> Iterator[None]:
         stderr=subprocess.PIPE,
     ) as follower:
         assert follower.stderr
-        assert b"following" in follower.stderr.readline()
+        said = iter(follower.stderr.readline, b"")  # by PostgreSQL's own program, too: it tries again when the server is busy
+        assert any(b"following" in line for line in said)
         yield
         follower.send_signal(signal.SIGINT)
         assert follower.wait(PATIENCE_S) == 0
