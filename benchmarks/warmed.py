@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.market import NUMBER
 from eventstore.kafka import client_config
+from eventstore.publisher import Sender
 from eventstore.topics import BLOCKS, commands_topic
 
 WARM_S: Final = 20.0
@@ -23,7 +24,7 @@ SYNCED: Final = 8  # one record in so many goes to commands, which the broker sy
 def warm(bootstrap: str, prefix: str, seconds: float = WARM_S) -> None:
     """Send to the topics of *prefix* and read from them for *seconds*, a record a request: some 1,000 a second."""
     blocks, commands = TopicPartition(f"{prefix}{BLOCKS}", NUMBER, 0), TopicPartition(commands_topic(NUMBER, prefix), 0, 0)
-    producer = Producer(client_config(bootstrap) | {"enable.idempotence": True, "acks": "all", "linger.ms": 0})
+    producer = Sender(bootstrap)
     consumer = Consumer(client_config(bootstrap) | {"group.id": f"{prefix}warm", "enable.auto.commit": False})
     consumer.assign([blocks, commands])
     until_s, sent = time.monotonic() + seconds, 0

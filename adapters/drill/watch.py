@@ -18,6 +18,7 @@ from adapters.drill.view_oracle import Seen, judge
 
 PAUSE_S: Final = 0.004
 RESTS: Final = 4  # times as long as the look before took, when that is longer: a crowded machine has better to do
+RESTS_AT_MOST_S: Final = 0.05
 PATIENCE_S: Final = 0.3
 SCANNED: Final = 1_000
 BUCKET_SCRIPT: Final = """\
@@ -85,11 +86,13 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            began_s = time.monotonic()
             view = self._dice.choice(VIEWS)
-            with self._reading, suppress(redis.RedisError):
-                self.seen.append(self._read(view, self._dice.choice(GROUPS[view])))
-            time.sleep(max(PAUSE_S, RESTS * (time.monotonic() - began_s)))
+            with self._reading:
+                began_s = time.monotonic()
+                with suppress(redis.RedisError):
+                    self.seen.append(self._read(view, self._dice.choice(GROUPS[view])))
+                took_s = time.monotonic() - began_s
+            time.sleep(max(PAUSE_S, min(RESTS * took_s, RESTS_AT_MOST_S)))
 
     def _read(self, view: str, group: str) -> Seen:
         answer: Any = self._client.eval(BUCKET_SCRIPT, 1, self._base(view), bucket_of(group))
