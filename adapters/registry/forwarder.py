@@ -77,14 +77,15 @@ class Forwarder:
 
 def commands(recorded: Recorded, partition: int, registry: Registry) -> Iterator[Command]:
     """What *partition* is told of an event: the aggregate as it is by now, so that a later event of it changes nothing more."""
-    _, event, aggregate = recorded
+    number, event, aggregate = recorded
     if isinstance(aggregate, Account):
         yield from _of_account(event, aggregate, partition)
     elif isinstance(aggregate, Listing) and aggregate.partition == partition:
         yield from _of_listing(event, aggregate, registry)
     elif isinstance(aggregate, FeeSchedule) and type(event).__name__ == "FeesSet":
         for listing in registry.all(Listing):
-            if listing.partition == partition and listing.fees == aggregate.name:
+            listed = registry.registered_at(listing) < number  # or it will be, with these rates
+            if listed and listing.partition == partition and listing.fees == aggregate.name:
                 yield SetFeeRates(instrument=int(listing.terms["instrument"]), **_rates(aggregate))
 
 

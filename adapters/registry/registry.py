@@ -81,7 +81,7 @@ class Registry:
     def __init__(self, log: BlockLog) -> None:
         self._application, self._log = _Application(log), log
         self._aggregates: dict[UUID, Any] = {}
-        self._of_kind: dict[type, dict[UUID, None]] = {kind: {} for kind in KINDS}
+        self._of_kind: dict[type, dict[UUID, int]] = {kind: {} for kind in KINDS}  # number of the event that registered it
         self._lock = threading.RLock()
         self._followed = 0  # block of the record
         self.seen = 0
@@ -100,7 +100,7 @@ class Registry:
                 event: Any = self._application.mapper.to_domain_event(notification)
                 aggregate = event.mutate(self._aggregates.get(event.originator_id))
                 self._aggregates[event.originator_id] = aggregate
-                self._of_kind[type(aggregate)].setdefault(event.originator_id)
+                self._of_kind[type(aggregate)].setdefault(event.originator_id, notification.id)
                 self.seen = notification.id
                 yield Recorded(notification.id, event, aggregate)
             if not found:
@@ -129,6 +129,10 @@ class Registry:
         """All of *kind*, in the order of their registration."""
         with self._lock:
             return [self._aggregates[each] for each in self._of_kind[kind]]
+
+    def registered_at(self, aggregate: Aggregate) -> int:
+        """Number of the event that registered it."""
+        return self._of_kind[type(aggregate)][aggregate.id]
 
     def add(self, *made: Aggregate) -> None:
         """Record new aggregates, all or none. Raises Registered."""

@@ -11,10 +11,10 @@ from adapters.registry.aggregates import Account, FeeSchedule, Listing
 from adapters.registry.forwarder import SOURCE, Forwarder
 from adapters.registry.registry import Act, Registry
 from commands.codec import from_row
-from commands.messages import ChangeAccount
+from commands.messages import ChangeAccount, Command
 from commands.writer import Writer
 from domain import queries
-from domain.verbs import ACCOUNT_RESTRICTED
+from domain.verbs import ACCOUNT_RESTRICTED, COMMAND_BYTES
 from eventstore.memory import MemorySnapshots
 from eventstore.sqlite import SqliteLog
 from tests.waiting import eventually
@@ -55,6 +55,13 @@ def writer(record: SqliteLog) -> Writer:
     return Writer(record, MemorySnapshots(), 1)
 
 
+def told(record: SqliteLog) -> list[Command]:
+    """The commands that the partition was given, in its one block."""
+    (block,) = record.read(1)
+    rows = block.commands()
+    return [from_row(rows[at : at + COMMAND_BYTES]) for at in range(0, len(rows), COMMAND_BYTES)]
+
+
 def test_accounts_and_instruments_become_commands_of_the_partition(record: SqliteLog, registry: Registry) -> None:
     registry.change(Account, "alice", lambda account: account.move_funds(1, 1, 50_000, *BY))
     registry.change(Listing, "ACME", lambda listing: listing.ask_state("open", *BY))
@@ -73,9 +80,7 @@ def test_limits_and_status_follow(record: SqliteLog, registry: Registry) -> None
     registry.change(Account, "alice", lambda account: account.set_status("restricted", *BY))
     with writer(record) as trading:
         Forwarder(registry, 1).forward(trading)
-    (block,) = record.read(1)
-    rows = block.commands()
-    changed = [from_row(rows[at : at + 128]) for at in range(0, len(rows), 128)][-1]
+    changed = told(record)[-1]
     assert isinstance(changed, ChangeAccount)
     assert (changed.status, changed.group, changed.max_open_orders) == ("restricted", 3, 5)
     assert (changed.max_quantity_lots, changed.max_notional) == (100, 10**6)
@@ -117,6 +122,7 @@ def test_what_was_listed_while_its_schedule_changed_has_the_rates_of_the_schedul
     with writer(record) as trading:
         Forwarder(registry, 1).forward(trading)
         eventually(lambda: rates(trading).get("DEAR") == (200, 400))
+    assert [type(command).__name__ for command in told(record)] == ["OpenAccount", "ListInstrument", "ListInstrument"]
 
 
 def test_what_was_forwarded_is_not_forwarded_again_by_the_next_writer(record: SqliteLog, registry: Registry) -> None:
