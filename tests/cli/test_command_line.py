@@ -140,6 +140,18 @@ def test_help_imports_nothing_heavy() -> None:
     assert ran.stderr.strip() == ""
 
 
+def test_a_worker_of_a_stack_imports_no_doors() -> None:
+    """It opens none, and reading them is two thirds of what it takes to begin: whoever waits for a partition waits for that."""
+    code = (
+        "import sys; from adapters import serving, worker; from adapters.cli.app import run; "
+        "serving.serve = lambda settings, opened: settings.profile; run(['serve', '--profile', 'stack', '--json']); "
+        "print(*sorted(name for name in sys.modules if name.startswith(('adapters.doors', 'uvicorn', 'starlette'))), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert '"stack"' in ran.stdout
+    assert ran.stderr.strip() == ""
+
+
 def test_whoever_opens_a_long_record_for_writing_sees_how_far_it_is_read(
     outcry: Outcry, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
