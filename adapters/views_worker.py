@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import threading
 import time
@@ -82,8 +81,6 @@ class ViewsWorker:
             open_things.enter_context(announced(self._settings.stack, self._name, status.port))
             following = threading.Thread(target=self._follow, args=(stop,), name="views", daemon=True)
             observing = threading.Thread(target=self._observe, args=(stop,), name="lag", daemon=True)
-            gc.collect()
-            gc.freeze()  # what was imported stays: to look through it again would stop the views for a tenth of a second each time
             following.start()
             observing.start()
             _LOG.info("serving", extra={"port": status.port})

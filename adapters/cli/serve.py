@@ -10,11 +10,7 @@ from adapters.cli import options
 from adapters.cli.output import Answer, answers
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from adapters.reads.feed import Feed
     from adapters.settings import Settings
-    from commands.writer import Writer
 
 
 @click.command()
@@ -36,15 +32,12 @@ def serve(settings: Settings, *, i_know_this_loses_data: bool | None) -> Answer:
     from adapters import serving, wiring
 
     served = settings if i_know_this_loses_data is None else replace(settings, i_know_this_loses_data=i_know_this_loses_data)
-    opened = partial(wiring.serving, beside=partial(_doors, served))
+    opened: serving.Opened = wiring.serving
+    if served.profile == "embedded":  # a worker of a stack opens no doors, and would begin two seconds later for having read them
+        from adapters.doors.embedded import doors
+
+        opened = partial(wiring.serving, beside=partial(doors, served))
     return Answer({"worker": serving.serve(served, opened), "profile": served.profile, "stopped": True}, shown=[])
-
-
-def _doors(settings: Settings, writer: Writer, feed: Feed) -> AbstractContextManager[object]:
-    """Embedded only: a worker of a stack opens none, and would begin two seconds later for having read them."""
-    from adapters.doors.embedded import doors
-
-    return doors(settings, writer, feed)
 
 
 COMMANDS = (serve,)
