@@ -32,11 +32,15 @@ LATER: Final = -1
 MAX_SILENCE_MS: Final = 60_000  # of the thread that runs it, before the group takes its partitions away
 PAUSE_AFTER_S: Final = 0.1
 _IDLE_S: Final = 0.02
+_AGAIN_S: Final = 0.2  # before the group that was lost is joined anew
 _LOOK_S: Final = 0.5
 _BUSY_S: Final = 0.001  # a partition waits for room at its writer
 _OUT_OF_RANGE: Final = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)  # noqa: SLF001 - librdkafka's own codes begin so
 _PASSING: Final = (KafkaError._MAX_POLL_EXCEEDED, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN)  # noqa: SLF001
-_NO_GROUP: Final = KafkaError(KafkaError.GROUP_ID_NOT_FOUND).str()  # all that a fatal error says of its cause is text
+_LOST: Final = tuple(KafkaError(code).str() for code in (KafkaError.GROUP_ID_NOT_FOUND, KafkaError.UNKNOWN))
+"""What a client gives up for, and another may find better: the brokers have lost the group, or failed and do not know why themselves.
+
+All that a fatal error says of its cause is text."""
 _LOG: Final = logging.getLogger(__name__)
 
 Assigned = Callable[[int], int | None]
@@ -57,7 +61,7 @@ class BadPosition(Exception):
 
 
 class _GroupLost(Exception):
-    """The brokers do not know the group any more."""
+    """The client is no member any more, and does nothing to be one again."""
 
 
 @dataclass(slots=True)
@@ -138,7 +142,7 @@ class CommandsInbox:
     def run(self, stop: threading.Event) -> None:
         """Be a member until *stop*, then give everything back and leave. Raises StoreFailed, and what a callback raises.
 
-        A group that the brokers have lost, as with a disk, is joined anew: all partitions are revoked before.
+        A group that the brokers have lost, as with a disk, or cannot keep, is joined anew: all partitions are revoked before.
         """
         try:
             for says in slow_to_miss(self._bootstrap):
@@ -147,8 +151,11 @@ class CommandsInbox:
             while not stop.is_set():
                 try:
                     self._take_turn()
-                except _GroupLost:
-                    self._join_anew()
+                except _GroupLost as lost:
+                    _LOG.warning("kafka at %s: %s: joining the group of the workers anew", self._bootstrap, lost)
+                    self._leave()
+                    stop.wait(_AGAIN_S)
+                    self._join_with_another()
         finally:
             self._consumer.close()
 
@@ -167,12 +174,12 @@ class CommandsInbox:
     def _join(self) -> None:
         self._consumer.subscribe(list(self._partitions), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
 
-    def _join_anew(self) -> None:
-        """With another client: one that was told that there is no such group does nothing more."""
-        _LOG.warning("kafka at %s: the brokers have lost the group of the workers: joining it anew", self._bootstrap)
+    def _leave(self) -> None:
         self._consumer.close()
         for partition in list(self._lanes):
             self._drop(partition)
+
+    def _join_with_another(self) -> None:
         self._consumer = Consumer(self._settings)
         self._join()
 
@@ -308,8 +315,8 @@ class CommandsInbox:
                 self._on_failed(partition, BadPosition(self._topics[partition], lane.offset, low, high))
         elif error.code() in _PASSING or error.retriable():
             _LOG.warning("kafka at %s: %s", self._bootstrap, error.str())
-        elif error.code() == KafkaError._FATAL and _NO_GROUP in error.str():  # noqa: SLF001
-            raise _GroupLost
+        elif error.code() == KafkaError._FATAL and any(lost in error.str() for lost in _LOST):  # noqa: SLF001
+            raise _GroupLost(error.str())
         else:
             raise failed(self._bootstrap, error)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import faust
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError, UnknownError  # type: ignore[import-untyped]
 from faust.assignor.client_assignment import ClientAssignment
 from faust.assignor.partition_assignor import PartitionAssignor
 from faust.transport.drivers import aiokafka as driver
@@ -110,7 +110,7 @@ class Following:
                 try:
                     return await self._follow(goes_on)
                 except KafkaError as error:
-                    if not error.retriable:
+                    if not (error.retriable or isinstance(error, UnknownError)):
                         raise self._failed(error) from error
                     away = error
             if not self.trouble:

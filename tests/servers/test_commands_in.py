@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from adapters.kafka_client import CommandsTopic, Outcomes, Unsent
@@ -357,6 +357,28 @@ def test_a_group_that_the_brokers_lost_is_joined_anew(own_stack: Callable[..., S
         eventually(lambda: len(worker.batches) == 5)
     assert worker.of(1) == [1, 2, 3, 4, 5]
     assert worker.told == [("assigned", 1), ("revoked", 1)] * 2
+
+
+def test_a_client_that_gave_up_because_the_brokers_do_not_know_what_is_wrong_is_replaced(worker: Worker, client: CommandsTopic) -> None:
+    """As it gives up for good when a broker answers "unknown error" to its heartbeat: a worker that ended then would be one too few."""
+    unknown = KafkaError(KafkaError._FATAL, f"ConsumerGroupHeartbeat fatal error: {KafkaError(KafkaError.UNKNOWN).str()}")
+    with worker.running():
+        send(client, 3)
+        eventually(lambda: len(worker.batches) == 3)
+        worker.offsets[1] = 3
+        given_up = iter([unknown])
+        looks = worker.inbox._look_how_far
+
+        def look() -> None:
+            for error in given_up:
+                worker.inbox._receive(Message(error=error))
+            looks()
+
+        setattr(worker.inbox, "_look_how_far", look)  # noqa: B010
+        eventually(lambda: worker.told == [("assigned", 1), ("revoked", 1), ("assigned", 1)])
+        send(client, 2)
+        eventually(lambda: len(worker.batches) == 5)
+    assert worker.of(1) == [1, 2, 3, 4, 5]
 
 
 def test_an_order_goes_in_through_kafka_and_its_outcome_comes_out(worker: Worker, client: CommandsTopic, tmp_path: Path) -> None:
