@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from adapters.stack import install, jars, process
 from adapters.stack.errors import with_log
 from adapters.stack.jars import Jar
 from adapters.stack.loopback import HOST, answers
-from adapters.stack.server import Server
+from adapters.stack.server import PROBE_S, Server
 
 VERSION: Final = "4.1.2"
 PROGRAM: Final = f"kafka-{VERSION}"
@@ -47,6 +50,11 @@ SETTINGS: Final[Mapping[str, str]] = {
     "log.cleaner.dedupe.buffer.size": str(4 * 2**20),
 }
 OWN_TOPICS: Final = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+OFFSETS: Final = "__consumer_offsets"
+GROUPS: Final = ("c", "a", "b")  # one for each partition of it
+STARTS: Final = 3
+GROUPS_S: Final = 15.0  # a healthy node that came back keeps groups a second after it is known
+_LOG: Final = logging.getLogger(__name__)
 LOGGING: Final = """\
 appender.console.type = Console
 appender.console.name = console
@@ -119,6 +127,38 @@ class Kafka(Server):
         except KafkaException:
             return False
 
+    def wait_ready(self) -> None:
+        """As every server; then until groups are kept. Raises StackFailed.
+
+        A node that is killed and started while the machine is busy may fail to read what it has of groups, because it lost the lead and
+        got it back meanwhile, and does not try again (4.1.2): whoever asks is told for ever that another keeps them. So it is started
+        anew.
+        """
+        for _ in range(STARTS):
+            super().wait_ready()
+            if self._keeps_groups():
+                return
+            _LOG.warning("%s: keeps no groups %g s after it was ready: started anew", self.name, GROUPS_S)
+            self.kill()
+            self.start(wait=False)
+        raise with_log(f"{self.name} keeps no groups, started {STARTS} times", self.log)
+
+    def _keeps_groups(self) -> bool:
+        """Whether it keeps the groups of those partitions of OFFSETS that it leads; alone it leads all, once that was made."""
+        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
+        end = time.monotonic() + GROUPS_S
+        while time.monotonic() < end:
+            try:
+                offsets = admin.list_topics(timeout=2).topics.get(OFFSETS)
+                places = offsets.partitions.items() if offsets else ()
+                groups = [GROUPS[number] for number, place in places if len(self.peers) == 1 or place.leader == self.node]
+                if not groups or all(map(_is_kept, admin.describe_consumer_groups(groups, request_timeout=2).values())):
+                    return True
+            except KafkaException:
+                pass
+            time.sleep(PROBE_S)
+        return False
+
     def all_settings(self) -> dict[str, str]:
         """server.properties, as of the next start."""
         controller_port = next(peer.controller_port for peer in self.peers if peer.node == self.node)
@@ -151,3 +191,9 @@ class Kafka(Server):
             "-cp",
             f"{classes}/*",
         ]
+
+
+def _is_kept(asked: Future[object]) -> bool:
+    """Whether there was an answer: that there is no such group is one."""
+    error = asked.exception()
+    return error is None or (isinstance(error, KafkaException) and error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)

@@ -6,8 +6,10 @@ The whole list is `outcry drill all`; here is what fits into a test run.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -74,6 +76,17 @@ def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> N
     subprocess.run([sys.executable, "-c", altered], check=True, env=os.environ | needs)
 
 
+def logs_of(folder: Path) -> Path:
+    """A copy of what servers and workers wrote there, which outlives the test: what breaks after an hour cannot be had again."""
+    kept = Path(tempfile.mkdtemp(prefix="outcry-broken-"))
+    for log in folder.rglob("*log"):
+        if log.is_file() and "data" not in log.parts:
+            place = kept / log.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(log, place)
+    return kept
+
+
 @pytest.mark.soak
 def test_a_thousand_random_faults(own_folder: Path) -> None:
     """Faults of all kinds, one after the other, in markets of twenty faults each, whose views are kept and read all the time.
@@ -89,7 +102,8 @@ def test_a_thousand_random_faults(own_folder: Path) -> None:
                 result = attempt(anything, grounds, seed, FOR_LONG, control=False)
                 print(f"seed {seed}: {result.says}; {result.verdict.acknowledged:,} acknowledged, {result.seconds:.0f} s", flush=True)  # noqa: T201
                 if not result.passed:
-                    broken.append(f"seed {seed}: {result.says} {result.verdict.findings[:20]} {result.verdict.trouble}")
+                    kept = logs_of(folder)
+                    broken.append(f"seed {seed}: {result.says} {result.verdict.findings[:20]} {result.verdict.trouble}; logs: {kept}")
                 if broken:
                     return
 
