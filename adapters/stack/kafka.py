@@ -134,13 +134,14 @@ class Kafka(Server):
         got it back meanwhile, and does not try again (4.1.2): whoever asks is told for ever that another keeps them. So it is started
         anew.
         """
-        for _ in range(STARTS):
+        for start in range(STARTS):
+            if start:
+                _LOG.warning("%s: keeps no groups %g s after it was ready: started anew", self.name, GROUPS_S)
+                self.kill()
+                self.start(wait=False)
             super().wait_ready()
             if self._keeps_groups():
                 return
-            _LOG.warning("%s: keeps no groups %g s after it was ready: started anew", self.name, GROUPS_S)
-            self.kill()
-            self.start(wait=False)
         raise with_log(f"{self.name} keeps no groups, started {STARTS} times", self.log)
 
     def _keeps_groups(self) -> bool:

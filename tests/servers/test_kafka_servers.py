@@ -56,6 +56,19 @@ def test_one_node_that_is_killed_comes_back_with_its_records(own_stack: Callable
     assert received(stack, 3) == [b"1", b"2", b"3"]
 
 
+def test_a_node_that_keeps_no_groups_is_started_anew(own_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what it answers about groups is made up: no node can be brought to fail so."""
+    stack = own_stack(postgres=False)
+    node = stack.servers["kafka-1"]
+    before = node.pid
+    answers = iter([False, True])
+    monkeypatch.setattr(node, "_keeps_groups", lambda: next(answers))
+    node.wait_ready()
+    assert node.pid not in {None, before}
+    assert node.ready()
+    assert next(answers, None) is None
+
+
 def test_three_nodes_go_on_without_one(own_stack: Callable[..., Stack]) -> None:
     """With the records of before, and acknowledged by the two that are left."""
     stack = own_stack(postgres=False, kafka_nodes=3)
