@@ -1,10 +1,16 @@
-"""Decimals of people <-> integers of the market, exactly: prices to ticks, quantities to lots, money to minor units. Nothing is rounded."""
+"""Decimals of people <-> integers of the market, exactly: prices to ticks, quantities to lots, money to minor units, rates to 10^-6.
+
+Nothing is rounded.
+"""
 
 from __future__ import annotations
 
 from decimal import Context, Decimal, InvalidOperation
 from typing import Final
 
+from domain.columns import MAX_FEE_RATE
+
+E6: Final = Decimal(10**6)
 E9: Final = Decimal(10**9)
 MAX_DIGITS: Final = 30  # of a decimal, before and after the point: more than any bound of the market
 EXACT: Final = Context(prec=4 * MAX_DIGITS)
@@ -29,6 +35,14 @@ def to_minor(text: str, scale: int) -> int:
     return _units(text, Decimal(1).scaleb(-scale), "amount", "minor unit")
 
 
+def to_rate(text: str) -> int:
+    """A fee rate, 0.0002 of the value, as 10^-6 of it. Raises BadDecimal for parts of a millionth, and above the highest there is."""
+    rate = _units(text, 1 / E6, "fee rate", "millionth", or_zero=True)
+    if rate > MAX_FEE_RATE:
+        raise BadDecimal(f"fee rate {text} is above {from_rate(MAX_FEE_RATE)} of the value, the highest")
+    return rate
+
+
 def from_ticks(price_ticks: int, tick_size_e9: int) -> Decimal:
     """A price for people."""
     return _shown(price_ticks, Decimal(tick_size_e9) / E9)
@@ -44,13 +58,20 @@ def from_minor(amount: int, scale: int) -> Decimal:
     return _shown(amount, Decimal(1).scaleb(-scale))
 
 
-def _units(text: str, unit: Decimal, what: str, unit_name: str) -> int:
+def from_rate(rate: int) -> Decimal:
+    """A fee rate for people: so much of the value, with the digits that it needs."""
+    return rate / E6
+
+
+def _units(text: str, unit: Decimal, what: str, unit_name: str, *, or_zero: bool = False) -> int:
     try:
         value = Decimal(text)
     except InvalidOperation:
         raise BadDecimal(f"{what} {text!r} is no number; right would be for example {_shown(1250, unit)}") from None
+    if or_zero and value.is_zero():
+        return 0
     if not value.is_finite() or value <= 0 or len(value.as_tuple().digits) > MAX_DIGITS or not -MAX_DIGITS < value.adjusted() < MAX_DIGITS:
-        raise BadDecimal(f"{what} {text!r} is not above 0 and below 10^{MAX_DIGITS}")
+        raise BadDecimal(f"{what} {text!r} is not {'0, or ' if or_zero else ''}above 0 and below 10^{MAX_DIGITS}")
     whole, rest = EXACT.divmod(value, unit)
     if rest:
         below, above = _shown(int(whole), unit), _shown(int(whole) + 1, unit)

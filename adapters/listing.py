@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from adapters import names
-from adapters.decimals import E9, BadDecimal, to_minor, to_ticks
+from adapters.decimals import E9, BadDecimal, to_minor, to_rate, to_ticks
 from adapters.market import Market
 from adapters.names import Asset, BadName
 from commands.messages import Event, ListInstrument, SetInstrumentState
@@ -27,8 +27,8 @@ def list_instrument(
     tick: str,
     lot: str,
     band: tuple[str, str] | None,
-    maker: int,
-    taker: int,
+    maker: str,
+    taker: str,
 ) -> list[Event]:
     """List *symbol* and open it; new assets get a name in *folder* when that was accepted. Raises BadDecimal, BadName, BadRow."""
     directory = market.directory
@@ -38,7 +38,7 @@ def list_instrument(
     traded = directory.asset_or_new(symbol, base_scale(lot))
     number = max((listed.instrument for listed in directory.instruments.values()), default=0) + 1
     happened = market.send(
-        command(number, symbol, traded, pays, tick=tick, lot=lot, band=band, maker=maker, taker=taker),
+        command(number, symbol, traded, pays, tick=tick, lot=lot, band=band, maker=to_rate(maker), taker=to_rate(taker)),
         SetInstrumentState(instrument=number, state="open"),
     )
     if happened[0].kind == "InstrumentListed":

@@ -22,8 +22,8 @@ STATES = ("pre_open", "open", "halted", "closed")
 @click.option("--tick", metavar="PRICE", default="0.01", show_default=True, help="Prices are multiples of it.")
 @click.option("--lot", metavar="QUANTITY", default="1", show_default=True, help="Quantities are multiples of it.")
 @click.option("--band", metavar="LOW HIGH", nargs=2, default=None, help="Prices an order may have; else one tick to 10000.")
-@click.option("--maker", type=click.IntRange(0, 100_000), default=100, show_default=True, help="Fee in 10^-6 of the value.")
-@click.option("--taker", type=click.IntRange(0, 100_000), default=200, show_default=True, help="Fee in 10^-6 of the value.")
+@click.option("--maker", metavar="RATE", default="0.0001", show_default=True, help="Fee, so much of the value.")
+@click.option("--taker", metavar="RATE", default="0.0002", show_default=True, help="Fee, so much of the value.")
 @options.record
 @answers
 def list_instrument(symbol: str, settings: Settings, **terms: Any) -> Answer:
@@ -62,25 +62,25 @@ def state(symbol: str, state: str, settings: Settings) -> Answer:
 
 @click.command()
 @click.argument("symbol")
-@click.option("--maker", type=click.IntRange(0, 100_000), required=True, help="Fee in 10^-6 of the value.")
-@click.option("--taker", type=click.IntRange(0, 100_000), required=True, help="Fee in 10^-6 of the value.")
+@click.option("--maker", metavar="RATE", required=True, help="Fee, so much of the value.")
+@click.option("--taker", metavar="RATE", required=True, help="Fee, so much of the value.")
 @options.record
 @answers
-def fees(symbol: str, maker: int, taker: int, settings: Settings) -> Answer:
+def fees(symbol: str, maker: str, taker: str, settings: Settings) -> Answer:
     """Set what trades of an instrument cost from now on.
 
     While buys are in the book no rate may rise above those for which they hold funds. Exit code 1 when it is refused.
     """
     from adapters.cli import views
+    from adapters.decimals import from_rate, to_rate
     from commands.messages import SetFeeRates
 
     with options.trading(settings, symbol) as market:
         listed = market.directory.instrument(symbol)
-        happened = market.send(SetFeeRates(instrument=listed.instrument, maker_rate=maker, taker_rate=taker))
-        facts = {"symbol": symbol, "maker_rate": maker, "taker_rate": taker}
-        return views.outcome(
-            market.directory, listed, happened, facts, f"{symbol}: makers pay {maker}, takers {taker} millionths of the value"
-        )
+        asked = SetFeeRates(instrument=listed.instrument, maker_rate=to_rate(maker), taker_rate=to_rate(taker))
+        rates = {"maker_rate": str(from_rate(asked.maker_rate)), "taker_rate": str(from_rate(asked.taker_rate))}
+        says = f"{symbol}: makers pay {rates['maker_rate']}, takers {rates['taker_rate']} of the value"
+        return views.outcome(market.directory, listed, market.send(asked), {"symbol": symbol, **rates}, says)
 
 
 @click.command("open")

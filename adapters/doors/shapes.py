@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from adapters.decimals import E9, from_lots, from_minor, from_ticks
+from adapters.decimals import E6, E9, from_lots, from_minor, from_rate, from_ticks
 from adapters.doors.house import Listed, Outcome
 from adapters.reads.answer import Answer
 from adapters.times import from_ns
@@ -19,7 +19,6 @@ from projections import layouts
 
 ENDED = {0: "open", TRADE_EXECUTED: "filled"}
 ENDED |= {code: row.name.removeprefix("Order").lower() for code, row in EVENT_BY_CODE.items() if row.name.startswith("Order")}
-VWAP = Decimal(10**6)
 
 
 class AsOf(msgspec.Struct):
@@ -198,8 +197,8 @@ def instrument(listed: Listed, asset_name: dict[int, str]) -> InstrumentShape:
         low_price=price(listed, terms.band_low_ticks),
         high_price=price(listed, terms.band_high_ticks),
         max_quantity=quantity(listed, terms.max_quantity_lots),
-        maker_rate=f"{Decimal(terms.maker_rate) / VWAP:f}",
-        taker_rate=f"{Decimal(terms.taker_rate) / VWAP:f}",
+        maker_rate=str(from_rate(terms.maker_rate)),
+        taker_rate=str(from_rate(terms.taker_rate)),
     )
 
 
@@ -239,7 +238,7 @@ def bar(listed: Listed, each: layouts.Bar) -> BarShape:
         high=price(listed, each.high_ticks),
         low=price(listed, each.low_ticks),
         close=price(listed, each.close_ticks),
-        vwap=f"{(Decimal(each.vwap_ticks_e6) * listed.terms.tick_size_e9 / E9 / VWAP).normalize():f}",
+        vwap=f"{(Decimal(each.vwap_ticks_e6) * listed.terms.tick_size_e9 / E9 / E6).normalize():f}",
         volume=quantity(listed, each.volume_lots),
         turnover=money(listed, each.turnover),
         trades=each.trades,

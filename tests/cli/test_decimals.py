@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.decimals import BadDecimal, from_lots, from_minor, from_ticks, to_lots, to_minor, to_ticks
+from adapters.decimals import BadDecimal, from_lots, from_minor, from_rate, from_ticks, to_lots, to_minor, to_rate, to_ticks
+from domain.columns import MAX_FEE_RATE
 
 CENT = 10_000_000  # in 10^-9
 
@@ -38,6 +39,19 @@ def test_what_is_no_positive_number_is_refused(nonsense: str) -> None:
         to_lots(nonsense, 10**9)
     with pytest.raises(BadDecimal):
         to_minor(nonsense, 2)
+
+
+@pytest.mark.parametrize("nonsense", ["", "abc", "NaN", "sNaN", "Infinity", "-0.0001", "0.1000005", "0.0000001", "0.100001", "100"])
+def test_what_is_no_rate_of_a_fee_is_refused(nonsense: str) -> None:
+    with pytest.raises(BadDecimal, match="fee rate"):
+        to_rate(nonsense)
+
+
+@given(st.integers(0, MAX_FEE_RATE))
+def test_rates_survive_the_way_out_and_in_and_are_never_shown_as_a_power(rate: int) -> None:
+    shown = str(from_rate(rate))
+    assert to_rate(shown) == rate
+    assert "E" not in shown
 
 
 def test_a_number_beyond_every_bound_is_still_exact() -> None:

@@ -95,6 +95,8 @@ def test_a_refusal_names_rule_limit_and_observed_and_exits_with_1(outcry: Outcry
         (("list", "ACME"), "ACME is listed already"),
         (("list", "TOOLONGNAME"), "not 1 to 8 printable ASCII characters"),
         (("list", "BOLT", "--tick", "0.001"), "choose tick and lot so that it is whole"),
+        (("list", "BOLT", "--maker", "100"), "fee rate 100 is above 0.1 of the value, the highest"),
+        (("fees", "ACME", "--maker", "0", "--taker", "0.0000005"), "0.0000005 is not a multiple of the millionth 0.000001"),
         (("open", "12"), "cannot name an account"),
     ],
 )
@@ -181,9 +183,9 @@ def test_a_store_that_somebody_writes_is_left_alone(outcry: Outcry, store: Path)
 
 def test_fees_change_for_trades_from_then_on_and_never_above_what_buys_hold_funds_for(outcry: Outcry) -> None:
     outcry("order", "sell", "ACME", 40, "@", "12.50", "--account", "bob")
-    assert outcry("fees", "ACME", "--maker", 0, "--taker", 1_000).out == "ACME: makers pay 0, takers 1000 millionths of the value\n"
+    assert outcry("fees", "ACME", "--maker", 0, "--taker", "0.0010").out == "ACME: makers pay 0, takers 0.001 of the value\n"
     bought = outcry("order", "buy", "ACME", 60, "@", "12.50", "--account", "alice", "--json").json
     assert [trade["fee"] for trade in bought["trades"]] == ["0.50"]
-    raised = outcry("fees", "ACME", "--maker", 0, "--taker", 1_001, "--json")
+    raised = outcry("fees", "ACME", "--maker", 0, "--taker", "0.001001", "--json")
     assert (raised.code, raised.json["refusal"]["rule"]) == (1, "rate_not_held")
     assert outcry("fees", "NONE", "--maker", 0, "--taker", 0).code == 2

@@ -43,7 +43,7 @@ def shown(client: Client, symbol: str, state: str) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("bolt")
 def test_an_instrument_is_listed_opened_and_traded(house: Served, root: Client, alice: Client) -> None:
-    made = root.post("/v1/instruments", json={**TERMS, "high_price": "500", "taker_rate": 250}).raise_for_status().json()
+    made = root.post("/v1/instruments", json={**TERMS, "high_price": "500", "taker_rate": "0.00025"}).raise_for_status().json()
     found = shown(root, "BOLT", "pre_open")
     assert (found["instrument"], found["partition"], found["quote_asset"]) == (made["number"], 1, "USD")
     assert (found["tick_size"], found["high_price"], found["taker_rate"]) == ("0.05", "500.00", "0.00025")
@@ -110,20 +110,23 @@ def charged(client: Client) -> tuple[str, str]:
 def test_a_calendar_opens_what_is_listed_with_it_and_a_schedule_says_its_fees(root: Client, nobody: Client) -> None:
     always = {"name": "always", "zone": "Europe/Berlin", "opens": "00:00", "closes": "24:00", "weekdays": [1, 2, 3, 4, 5, 6, 7]}
     root.post("/v1/calendars", json={**always, "reason": "never sleeps"}).raise_for_status()
-    root.post("/v1/fee-schedules", json={"name": "retail", "maker_rate": 100, "taker_rate": 300, "reason": "as agreed"}).raise_for_status()
+    retail = {"name": "retail", "maker_rate": "0.0001", "taker_rate": "0.0003"}
+    root.post("/v1/fee-schedules", json={**retail, "reason": "as agreed"}).raise_for_status()
     listed = {**TERMS, "symbol": "DAYS", "fees": "retail", "calendar": "always"}
     root.post("/v1/instruments", json=listed).raise_for_status()
     found = shown(root, "DAYS", "open")
     assert (found["maker_rate"], found["taker_rate"]) == ("0.0001", "0.0003")
     assert [(each["name"], each["state"]) for each in nobody.get("/v1/calendars").json()] == [("always", "open")]
-    assert nobody.get("/v1/fee-schedules").json() == [{"name": "retail", "maker_rate": 100, "taker_rate": 300}]
-    dearer = {"maker_rate": 200, "taker_rate": 400, "reason": "costs rose"}
+    assert nobody.get("/v1/fee-schedules").json() == [retail]
+    dearer = {"maker_rate": "0.0002", "taker_rate": "0.0004", "reason": "costs rose"}
     root.put("/v1/fee-schedules/retail", json=dearer).raise_for_status()
     eventually(lambda: charged(nobody) == ("0.0002", "0.0004"))
-    root.post("/v1/fee-schedules", json={"name": "vip", "maker_rate": 0, "taker_rate": 50, "reason": "few"}).raise_for_status()
+    root.post("/v1/fee-schedules", json={"name": "vip", "maker_rate": "0", "taker_rate": "0.00005", "reason": "few"}).raise_for_status()
     root.put("/v1/instruments/DAYS/fees", json={"fees": "vip", "reason": "it is one"}).raise_for_status()
     eventually(lambda: charged(nobody) == ("0", "0.00005"))
     assert root.put("/v1/fee-schedules/none", json=dearer).status_code == 404
+    too_dear = root.put("/v1/fee-schedules/retail", json={**dearer, "taker_rate": "400"})
+    assert (too_dear.status_code, too_dear.json()["detail"]) == (400, "fee rate 400 is above 0.1 of the value, the highest")
     assert root.put("/v1/instruments/DAYS/fees", json={"fees": "none", "reason": "x"}).status_code == 404
     assert nobody.put("/v1/fee-schedules/retail", json=dearer).status_code == 401
     never = {**always, "name": "never", "weekdays": [], "reason": "a museum"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -11,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from adapters import times
-from adapters.decimals import from_minor
+from adapters.decimals import from_minor, from_rate
 from adapters.doors.access import Caller
 from adapters.doors.coinbase import own, shapes
 from adapters.doors.coinbase.ids import ACCOUNT, ASSET_BITS, ORDER, PROFILE, of_uuid, to_uuid
@@ -24,7 +23,6 @@ from adapters.registry.aggregates import Account as Registered
 from domain.events import TRADE_EXECUTED
 from projections import layouts
 
-E6: Final = Decimal(10**6)
 _KINDS: Final = {TRADE_EXECUTED: "match"}
 
 
@@ -137,7 +135,7 @@ async def fees(house: NamedDependency[House], caller: NamedDependency[Caller]) -
     caller.needs("read")
     terms = [listed.terms for listed in (await house.listed()).values()]
     highest = (max((getattr(each, name) for each in terms), default=0) for name in ("maker_rate", "taker_rate"))
-    return Fees(*(f"{Decimal(rate) / E6:f}" for rate in highest))
+    return Fees(*(str(from_rate(rate)) for rate in highest))
 
 
 @get("/fills")

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 import numpy as np
 from msgspec.structs import replace
 
+from adapters.decimals import from_rate
 from adapters.doors import shapes as native
 from adapters.doors.coinbase import shapes
 from adapters.doors.coinbase.happened import Happened, Product, happened, last_sequence, matches, sequence
@@ -205,10 +206,10 @@ class Own(Messages):
             return [replace(message, profile_id=self._profile)] if each.account == self.account else []
         found = []
         if each.maker_account == self.account:
-            rate = f"{terms.maker_rate / 10**6:f}"
+            rate = str(from_rate(terms.maker_rate))
             found.append(replace(message, profile_id=self._profile, maker_profile_id=self._profile, maker_fee_rate=rate))
         if each.account == self.account:
-            rate = f"{terms.taker_rate / 10**6:f}"
+            rate = str(from_rate(terms.taker_rate))
             found.append(replace(message, profile_id=self._profile, taker_profile_id=self._profile, taker_fee_rate=rate))
         return found
 

@@ -12,10 +12,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
 from adapters import listing, names
+from adapters.decimals import to_rate
 from adapters.doors.access import Caller, Denied
 from adapters.doors.house import House, NotListed, checked_row
 from adapters.doors.rest.people import Text
-from adapters.doors.rest.words import Decimals
+from adapters.doors.rest.words import Decimals, Rate
 from adapters.registry.aggregates import Account, Asset, Calendar, FeeSchedule, Firm, Listing, Role, Taken, User
 from adapters.registry.registry import Act, Registered, Unregistered
 from commands.messages import SideScope
@@ -23,7 +24,6 @@ from domain.columns import MAX_ACCOUNT
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern="^[A-Za-z0-9._-]+$")]
 Why = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Fee = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 HIGHEST_PRICE = "10000"
 
 
@@ -75,7 +75,7 @@ class InstrumentAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     tick_size, lot_size  decimals: what a step of the price and of the quantity is worth
     low_price, high_price  of the band; none: from one tick to 10,000
-    maker_rate, taker_rate   in 10^-6 of the value; or
+    maker_rate, taker_rate   so much of the value, 0.1 at most; or
     fees      the name of a fee schedule, whose rates it gets
     calendar  that opens and closes it
     """
@@ -88,8 +88,8 @@ class InstrumentAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: Why
     low_price: Decimals = ""
     high_price: Decimals = ""
-    maker_rate: Fee = 0
-    taker_rate: Fee = 0
+    maker_rate: Rate = "0"
+    taker_rate: Rate = "0"
     fees: Annotated[str, msgspec.Meta(max_length=32)] = ""
     calendar: Annotated[str, msgspec.Meta(max_length=32)] = ""
     partition: Annotated[int, msgspec.Meta(ge=1, le=511)] = 1
@@ -188,7 +188,7 @@ async def instrument(house: NamedDependency[House], caller: NamedDependency[Call
     taken = [each.instrument for each in there.values() if each.partition == data.partition]
     base, quote = (house.registry.get(Asset, name) for name in (data.base_asset, data.quote_asset))
     schedule = house.registry.get(FeeSchedule, data.fees) if data.fees else None
-    maker, taker = (schedule.maker_rate, schedule.taker_rate) if schedule else (data.maker_rate, data.taker_rate)
+    maker, taker = (schedule.maker_rate, schedule.taker_rate) if schedule else (to_rate(data.maker_rate), to_rate(data.taker_rate))
     if data.calendar:
         house.registry.get(Calendar, data.calendar)
     act = Act(caller.user, data.reason)

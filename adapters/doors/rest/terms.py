@@ -10,9 +10,11 @@ from litestar import get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 
+from adapters.decimals import from_rate, to_rate
 from adapters.doors.access import Caller
 from adapters.doors.house import House
-from adapters.doors.rest.operate import Fee, Made, Name, Why
+from adapters.doors.rest.operate import Made, Name, Why
+from adapters.doors.rest.words import Rate
 from adapters.registry import calendars
 from adapters.registry.aggregates import Calendar, FeeSchedule, Listing
 from adapters.registry.registry import Act
@@ -23,15 +25,15 @@ Days = Annotated[list[Annotated[str, msgspec.Meta(max_length=10)]], msgspec.Meta
 
 
 class RatesAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """Rates in 10^-6 of the value."""
+    """Rates: so much of the value, 0.1 at most."""
 
-    maker_rate: Fee
-    taker_rate: Fee
+    maker_rate: Rate
+    taker_rate: Rate
     reason: Why
 
 
 class FeesAsked(RatesAsked):
-    """Rates in 10^-6 of the value."""
+    """Rates: so much of the value, 0.1 at most."""
 
     name: Name
 
@@ -44,11 +46,11 @@ class FeesWanted(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class FeesShape(msgspec.Struct):
-    """Rates in 10^-6 of the value."""
+    """Rates: so much of the value, 0.1 at most."""
 
     name: str
-    maker_rate: int
-    taker_rate: int
+    maker_rate: str
+    taker_rate: str
 
 
 class CalendarAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +102,7 @@ class CalendarShape(msgspec.Struct):
 async def add_fees(house: NamedDependency[House], caller: NamedDependency[Caller], data: JSONBody[FeesAsked]) -> Made:
     """For instruments that are listed with it, or given it."""
     caller.needs("operate")
-    made = FeeSchedule(data.name, data.maker_rate, data.taker_rate, caller.user, data.reason)
+    made = FeeSchedule(data.name, to_rate(data.maker_rate), to_rate(data.taker_rate), caller.user, data.reason)
     await asyncio.to_thread(house.registry.add, made)
     return Made(data.name, 0, house.registry.seen)
 
@@ -108,7 +110,8 @@ async def add_fees(house: NamedDependency[House], caller: NamedDependency[Caller
 @get("/fee-schedules", summary="Fee schedules")
 async def fees(house: NamedDependency[House]) -> list[FeesShape]:
     """All of them."""
-    return [FeesShape(each.name, each.maker_rate, each.taker_rate) for each in house.registry.all(FeeSchedule)]
+    schedules = house.registry.all(FeeSchedule)
+    return [FeesShape(each.name, str(from_rate(each.maker_rate)), str(from_rate(each.taker_rate))) for each in schedules]
 
 
 @put("/fee-schedules/{name:str}", status_code=202, summary="Set the rates of a fee schedule")
@@ -119,8 +122,8 @@ async def set_rates(
     that it shows: to raise them, halt it, cancel its orders (mass-cancel), and give it its schedule again.
     """
     caller.needs("operate")
-    act = Act(caller.user, data.reason)
-    await asyncio.to_thread(house.registry.change, FeeSchedule, name, lambda found: found.set_rates(data.maker_rate, data.taker_rate, *act))
+    rates, act = (to_rate(data.maker_rate), to_rate(data.taker_rate)), Act(caller.user, data.reason)
+    await asyncio.to_thread(house.registry.change, FeeSchedule, name, lambda found: found.set_rates(*rates, *act))
     return Made(name, 0, house.registry.seen)
 
 

@@ -11,6 +11,7 @@ from commands.messages import PostOnly, SelfTrade, Side
 
 Deadline = Annotated[int, msgspec.Meta(ge=0, le=60_000, description="Not executed later than so many milliseconds from now; 0: whenever.")]
 Decimals = Annotated[str, msgspec.Meta(max_length=40, examples=["12.50"])]
+Rate = Annotated[str, msgspec.Meta(max_length=40, examples=["0.0002"])]
 _IS_ID = "^([1-9][0-9]{0,18})?$"
 _ONCE = "Your number for the command: sent again with it, nothing is done twice."
 _YOURS = "Your number for the order, unique among your live ones."
