@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -80,6 +79,13 @@ class Attentive(driver.Consumer):
         return await super()._wait_next_records(timeout)
 
 
+class InMemory(faust.App):
+    """Makes no folders: Faust's own would lie empty wherever a worker was killed."""
+
+    def _create_directories(self) -> None:
+        pass
+
+
 class Following:
     """Keeps the views of the partitions that the group gives to this worker.
 
@@ -135,24 +141,22 @@ class Following:
 
     async def _follow(self, goes_on: Callable[[], bool]) -> None:
         """As run, once. Raises KafkaError."""
-        with tempfile.TemporaryDirectory(prefix="outcry-views-") as nothing_is_kept:
-            app = self._app = self._faust(nothing_is_kept)
-            try:
-                await app.start()
-                while goes_on() and not app.should_stop:  # noqa: ASYNC110 - both are flags of other threads
-                    await asyncio.sleep(LOOKS_EVERY_S)
-            finally:
-                self._have(())
-                await asyncio.gather(*self._ending)
-                await app.stop()
+        app = self._app = self._faust()
+        try:
+            await app.start()
+            while goes_on() and not app.should_stop:  # noqa: ASYNC110 - both are flags of other threads
+                await asyncio.sleep(LOOKS_EVERY_S)
+        finally:
+            self._have(())
+            await asyncio.gather(*self._ending)
+            await app.stop()
         if app.crash_reason is not None:
             raise app.crash_reason
 
-    def _faust(self, folder: str) -> faust.App:
-        app = faust.App(
+    def _faust(self) -> faust.App:
+        app = InMemory(
             self._source.group,
             broker=[f"kafka://{each}" for each in self._source.brokers.split(",")],
-            datadir=folder,
             store="memory://",
             web_enabled=False,
             topic_disable_leader=True,
