@@ -13,6 +13,7 @@ from random import Random
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+import msgspec
 import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -225,6 +226,7 @@ class Arena:
             trouble += self._views.end(recorded_head(self.record)[1], timeout_s)
         verdict = self._judged()
         verdict.trouble += trouble
+        (self.folder / "verdict.log").write_text("".join(f"{each}\n" for each in (*verdict.findings, *verdict.trouble)))
         return verdict
 
     def _judged(self) -> Verdict:
@@ -235,6 +237,7 @@ class Arena:
             oracle.see_state([f"record: it cannot be read: {error}"])
             blocks, head = [], None
         oracle.see_record(blocks, head)
+        (self.folder / "record.log").write_bytes(msgspec.msgpack.encode(blocks))
         try:
             oracle.see_topic(published(self.bootstrap, PARTITION), self.cluster)
         except KafkaException as error:
@@ -243,6 +246,7 @@ class Arena:
         oracle.see_state(self.findings)
         if self._views:
             oracle.verdict.rows_seen = len(self._views.watcher.seen)
+            (self.folder / "seen.log").write_bytes(msgspec.msgpack.encode(self._views.watcher.seen))
             oracle.see_state(self._views.watcher.judge(blocks))
         oracle.verdict.paces = self.paces
         oracle.see_state(witness.testify(self.record, blocks, PARTITION, oracle.money, self._accounts))

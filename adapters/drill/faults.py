@@ -199,14 +199,6 @@ def everything_is_killed(arena: Arena) -> None:
     arena.start_workers(2)
 
 
-def anything(arena: Arena) -> None:
-    """One fault after the other, whichever comes, many times."""
-    for _ in range(AT_RANDOM):
-        arena.dice.choice(ANYTHING)(arena)
-        arena.load.wait_told(1, BACK_WITHIN_S)
-        arena.pause(0.0, 2.0)
-
-
 ANYTHING: Final = (
     owner_is_killed,
     owner_sleeps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 import redis
@@ -178,11 +179,14 @@ def everything_is_killed(arena: Arena) -> None:
 
 
 def anything(arena: Arena) -> None:
-    """One fault after the other, to views or to whoever trades, whichever comes, many times."""
-    for _ in range(faults.AT_RANDOM):
-        arena.dice.choice(ANYTHING)(arena)
-        arena.load.wait_told(1, faults.BACK_WITHIN_S)
-        arena.pause(0.0, 2.0)
+    """One fault after the other, to views or to whoever trades, whichever comes, many times; faults.log says which, and when."""
+    with (arena.folder / "faults.log").open("w") as log:
+        for _ in range(faults.AT_RANDOM):
+            fault = arena.dice.choice(ANYTHING)
+            print(datetime.now(UTC).isoformat(), fault.__name__, arena.views.watcher.positions(), file=log, flush=True)
+            fault(arena)
+            arena.load.wait_told(1, faults.BACK_WITHIN_S)
+            arena.pause(0.0, 2.0)
 
 
 ANYTHING: Final = (

@@ -77,7 +77,10 @@ def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> N
 
 
 def logs_of(folder: Path) -> Path:
-    """A copy of what servers and workers wrote there, which outlives the test: what breaks after an hour cannot be had again."""
+    """A copy of what servers, workers and the oracle wrote there, which outlives the test: what breaks after an hour cannot be had again.
+
+    record.log and seen.log are the blocks (Found) and what the reader of views saw (Seen), in MessagePack.
+    """
     kept = Path(tempfile.mkdtemp(prefix="outcry-broken-"))
     for log in folder.rglob("*log"):
         if log.is_file() and "data" not in log.parts:
