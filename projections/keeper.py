@@ -267,7 +267,7 @@ class Keeper:
     def _take_run(self, name: str, kept: Kept, run: Columns) -> bool:
         """Whether the view has all of *run* now, or will have it with the next write."""
         singly = run.first_seq < kept.doubtful.stop and run.seq >= kept.doubtful.start
-        blocks = run.blocks if singly else for_fold(run, kept.projection.fold, kept.projection.seq)
+        blocks = run.blocks if singly else for_fold(run, kept.projection.fold, kept.projection.seq, kept.seq)
         return all(self._take(name, kept, columns) for columns in blocks)
 
     def _take(self, name: str, kept: Kept, block: Columns) -> bool:

@@ -1,7 +1,8 @@
 """Consecutive blocks of a partition as the columns of one: a fold that is behind takes them in at the cost of few.
 
 Most of what a short block costs a fold are calls, not rows. A fold says that it takes runs (`takes_runs`) when what it shows after the last
-block of a run does not depend on where the blocks of it end, or when it asks for `ends`.
+block of a run does not depend on where the blocks of it end, or when it asks for `ends`. Of a run it need not give rows that changed and
+changed back: so a view that is as of a block within a run is given it in two parts.
 """
 
 from __future__ import annotations
@@ -80,9 +81,11 @@ def runs(blocks: Iterable[Columns], at_most_events: int | None = None) -> Iterat
         yield together(run)
 
 
-def for_fold(run: Columns, fold: object, seq: int) -> Sequence[Columns]:
-    """*run* as *fold*, which is as of block *seq*, can take it: at once, or block by block."""
-    return [run] if getattr(fold, "takes_runs", False) and run.first_seq == seq + 1 else run.blocks
+def for_fold(run: Columns, fold: object, seq: int, shown: int = 0) -> Sequence[Columns]:
+    """*run* as *fold*, which is as of block *seq*, can take it: at once, in two if its view shows block *shown* of it, or one by one."""
+    if getattr(fold, "takes_runs", False) and run.first_seq == seq + 1:
+        return list(parted(run, {shown + 1}))
+    return run.blocks
 
 
 def parted(columns: Columns, seqs: Collection[int]) -> Iterator[Columns]:

@@ -111,12 +111,13 @@ class Projection:
         self._written = seq
         self._failed_at = 0
         self._is_whole = False  # what waits is all there is, and may not come on top of anything
+        self._within = list[range]()  # of runs that wait, all blocks but the last: a view as of one may lack rows that changed back since
 
     @classmethod
     def of_empty(cls, partition: int, fold: Whole, view: View, seq: int) -> Projection:
         """*view* is empty: all that *fold* shows as of block *seq* is what it gets first."""
         projection = cls(partition, fold, view, seq)
-        projection.waits, projection._written = fold.rows(partition), 0
+        projection.waits, projection._written, projection._is_whole = fold.rows(partition), 0, True
         return projection
 
     def advance(self, block: Columns) -> bool:
@@ -136,6 +137,8 @@ class Projection:
         self._failed_at = block.seq
         rows = self.fold.fold(block)
         self.seq, self._failed_at = block.seq, 0
+        if block.first_seq < block.seq:
+            self._within.append(range(block.first_seq, block.seq))
         if self.waits:
             self.waits.update(rows)  # rows are whole: of several blocks the last says it
         else:
@@ -153,6 +156,8 @@ class Projection:
             raise Displaced(self.partition, self._written or self.seq, at)
         if self.seq == self._written:
             return
+        if any(at in blocks for blocks in self._within):
+            raise Displaced(self.partition, self.seq, at)
         if at < self.seq:
             try:
                 self.view.write(self.waits, self.partition, self.seq)
@@ -162,6 +167,7 @@ class Projection:
                 self._failed_at = self.seq
                 raise
         self._written, self.waits, self._is_whole = self.seq, {}, False
+        self._within.clear()
 
     def _refuse_to_go_on_half_way(self) -> None:
         if self._failed_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from eventstore.memory import MemoryLog
 from projections import keeper as keeping
 from projections.columns import Columns
 from projections.depth import Depth
+from projections.embedded import FOLDS as EMBEDDED
 from projections.keeper import Keeper
 from projections.quotes import Quotes
 from projections.view import Displaced, Fold, MemoryView, Projection, Rows, ViewAway
@@ -56,6 +58,12 @@ class Far(MemoryView):
     def forget(self, partition: int) -> None:
         self._left_at = None
 
+    def of_another(self) -> Far:
+        """The same view, for another who writes it."""
+        other = copy(self)
+        other._left_at = None
+        return other
+
     def lose(self) -> None:
         self.rows.clear()
         self._groups.clear()
@@ -96,14 +104,47 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "SILENT_S", 0.0)
 
 
-def naive() -> dict[str, Rows]:
+def naive(folds: dict[str, Callable[[], Fold]] = FOLDS) -> dict[str, Rows]:
     """What whoever sees every block once has."""
-    views = {name: MemoryView() for name in FOLDS}
-    for name, make in FOLDS.items():
+    views = {name: MemoryView() for name in folds}
+    for name, make in folds.items():
         projection = Projection(1, make(), views[name])
         for block in BLOCKS:
             projection.advance(Columns(block))
     return {name: view.rows for name, view in views.items()}
+
+
+RUNNING: dict[str, Callable[[], Fold]] = {name: fold for name, fold in EMBEDDED.items() if getattr(fold, "takes_runs", False)}
+
+
+@pytest.mark.parametrize("left_at", range(1, len(BLOCKS), 3))
+def test_whoever_goes_on_where_another_left_shows_rows_that_changed_and_changed_back_since_his_own_fold_began(left_at: int) -> None:
+    """His first reading of the record is one run that begins before the view's position; of a run folds give what differs at its end."""
+    first = Kept(RUNNING)
+    first.commit(BLOCKS[:left_at])
+    first.tend()
+    first.commit(BLOCKS[left_at:])
+    second = Keeper(1, RUNNING, first.views.__getitem__, first.log)
+    while second.tend():
+        pass
+    assert second.positions() == dict.fromkeys(RUNNING, len(BLOCKS))
+    assert first.rows() == naive(RUNNING)
+
+
+@pytest.mark.parametrize("left_at", range(11, len(BLOCKS), 3))
+def test_whoever_finds_that_another_wrote_within_what_he_took_folds_anew(left_at: int) -> None:
+    first = Kept(RUNNING)
+    for view in first.views.values():
+        view.rows_at_once = 1_000_000
+    first.commit(BLOCKS[:10])
+    first.tend()
+    first.commit(BLOCKS[10:left_at])
+    second = Keeper(1, RUNNING, lambda name: first.views[name].of_another(), first.log)
+    while second.tend():
+        pass
+    first.bring(first.commit(BLOCKS[left_at:]) and BLOCKS[10:])
+    first.tend()
+    assert first.rows() == naive(RUNNING)
 
 
 def test_views_begin_with_the_record_and_go_on_with_the_topic() -> None:

@@ -117,6 +117,18 @@ def test_a_fold_that_is_ahead_of_its_view_does_not_write_it() -> None:
     assert (empty.rows, empty.position(1)) == ({}, 0)
 
 
+def test_all_that_a_restored_fold_shows_is_not_written_over_what_another_wrote_meanwhile() -> None:
+    """Rows that are gone by then would stay."""
+    fold, view = Quotes(), MemoryView()
+    for block in BLOCKS[:9]:
+        fold.fold(Columns(block))
+    whole = Projection.of_empty(1, fold, view, BLOCKS[8].seq)
+    view.write({"quote:9": b"gone by block 9"}, 1, 5)
+    with pytest.raises(Displaced, match="as of block 5, was left as of 9"):
+        whole.write()
+    assert (view.rows, view.position(1)) == ({"quote:9": b"gone by block 9"}, 5)
+
+
 def test_several_blocks_may_be_taken_in_and_written_once() -> None:
     """Whoever is behind writes each row once, as its last block leaves it: also over what a further writer wrote meanwhile."""
 
