@@ -97,6 +97,13 @@ def synced(arena: Arena) -> None:
     arena.ground.disk.sync()
 
 
+def that_trusts_acknowledgements(arena: Arena) -> None:
+    """Workers have one file for what the brokers acknowledged: whoever relays next goes on from there."""
+    acknowledged = arena.folder / "acknowledged"
+    acknowledged.write_text("0")
+    arena.environment["DRILL_ACKNOWLEDGED"] = str(acknowledged)
+
+
 def with_a_topic_of_their_own(arena: Arena) -> None:
     """Workers of views do not find blocks where workers relay them, but where the drill brings them."""
     prefix = f"{arena.database}-"
@@ -202,7 +209,7 @@ DRILLS: Final = (
     Drill(
         "kafka-power-cut",
         faults.power_of_kafka_is_cut,
-        Control("relays on without looking what is left", ("never-looks-again",), prepare=synced),
+        Control("relays on without looking what is left", ("never-looks-again",), prepare=that_trusts_acknowledgements),
         Servers.KAFKA_ON_OWN_DISK,
         prepare=synced,
     ),

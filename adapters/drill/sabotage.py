@@ -111,15 +111,25 @@ def forgets_what_it_saw() -> None:
 
 
 def never_looks_again() -> None:
-    """A relay that lost sight of the brokers goes on where it was."""
+    """What the brokers acknowledged once counts as there, also for who relays next: the file DRILL_ACKNOWLEDGED says how much."""
     from confluent_kafka import KafkaError
 
-    from eventstore.publisher import Sender
+    from eventstore import agreement
+    from eventstore.blocks import Block
+    from eventstore.publisher import Publisher, Sender
+
+    acknowledged, note = Path(os.environ["DRILL_ACKNOWLEDGED"]), Publisher._note
 
     def _erred(_self: Sender, _error: KafkaError) -> None:
         """They will have kept what they had."""
 
+    def _note(self: Publisher, block: Block, error: KafkaError | None, offset: int) -> None:
+        note(self, block, error, offset)
+        acknowledged.write_text(str(self.acknowledged))
+
     put(Sender, "_erred", _erred)
+    put(Publisher, "_note", _note)
+    put(agreement, "place", lambda *_: int(acknowledged.read_text() or 0))
 
 
 def fires_and_forgets() -> None:
