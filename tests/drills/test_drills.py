@@ -72,7 +72,8 @@ def test_clients_are_told_and_shown_what_the_record_says_while_gateways_die_and_
 def test_every_alteration_still_alters_something(name: str, tmp_path: Path) -> None:
     """They reach into the product; one that no longer finds what it replaces would make a control that controls nothing."""
     altered = f"from adapters.drill.alter import alter; alter([{name!r}])"
-    needs = {name: str(tmp_path / name) for name in ("DRILL_CLOCK", "DRILL_ACKNOWLEDGED")} | {"DRILL_VIEWS": f"unix://{tmp_path}/redis"}
+    files = {"DRILL_CLOCK": str(tmp_path / "clock"), "DRILL_ACKNOWLEDGED": str(tmp_path / "acknowledged")}
+    needs = {**files, "DRILL_VIEWS": f"unix://{tmp_path}/redis"}
     subprocess.run([sys.executable, "-c", altered], check=True, env=os.environ | needs)
 
 
