@@ -39,6 +39,7 @@ from tests.waiting import eventually
 
 BLOCKS = trading(seed=31, count=500, longest=30)
 EVERY = Criteria()
+BLOCK = "index.blocks.read_only_allow_delete"
 
 
 class Index:
@@ -60,6 +61,13 @@ class Index:
 
     def day(self) -> str:
         return self.view().where(1).day("1970.01.01")
+
+    def block(self, blocked: bool = True) -> None:
+        """As the server blocks an index when the disk is full."""
+        self.ask("PUT", f"/{self.day()}/_settings", {BLOCK: blocked or None})
+
+    def is_blocked(self) -> bool:
+        return BLOCK in self.ask("GET", f"/{self.day()}/_settings?flat_settings=true")[self.day()]["settings"]
 
 
 @pytest.fixture
@@ -163,8 +171,9 @@ def test_what_a_busy_server_turns_away_is_sent_again(index: Index, monkeypatch: 
     monkeypatch.setattr(bulk, "BUSY_S", 0.5)
     view = index.view()
     at_once(view, BLOCKS[:5])
-    blocked = {"index.blocks.read_only_allow_delete": True}
-    index.ask("PUT", f"/{index.day()}/_settings", blocked)
+    index.block()
+    eventually(lambda: not index.is_blocked(), lambda: "the server looks every 30 s whether there is room, and takes the block away")
+    index.block()
     projection = Projection(1, Audit(), view)
     for block in BLOCKS:
         projection.take(Columns(block))
@@ -177,7 +186,7 @@ def test_what_a_busy_server_turns_away_is_sent_again(index: Index, monkeypatch: 
     writing.start()
     writing.join(0.5)
     assert writing.is_alive(), "it waits"
-    index.ask("PUT", f"/{index.day()}/_settings", {"index.blocks.read_only_allow_delete": None})
+    index.block(False)
     writing.join(60)
     assert index.found() == naive(BLOCKS)
 
