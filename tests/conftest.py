@@ -16,6 +16,10 @@ pytest_plugins = ["tests.servers.fixtures"]  # real servers, started when a test
 # A shell that starts us in the background has us ignore it, and what we start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Where the exchange of whoever runs the tests is, his shell may say; a test says where its own is.
+for variable in [name for name in os.environ if name.startswith("OUTCRY_") and name not in ("OUTCRY_DATA", "OUTCRY_SOAK_FAULTS")]:
+    del os.environ[variable]
+
 REPOSITORY = Path(__file__).parent.parent
 DATA = Path(os.environ.get("OUTCRY_DATA") or REPOSITORY.parent / "shared" / "data")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -38,8 +37,6 @@ class Outcry(Protocol):
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder without a record, which every command takes for its store; no settings of this machine."""
-    for variable in [name for name in os.environ if name.startswith("OUTCRY_") and name != "OUTCRY_DATA"]:
-        monkeypatch.delenv(variable)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("OUTCRY_STORE", str(tmp_path / "store"))
     return tmp_path / "store"
