@@ -39,7 +39,7 @@ from tests.waiting import eventually
 
 BLOCKS = trading(seed=31, count=500, longest=30)
 EVERY = Criteria()
-BLOCK = "index.blocks.read_only_allow_delete"
+READ_ONLY = "index.blocks.read_only_allow_delete"
 
 
 class Index:
@@ -62,12 +62,16 @@ class Index:
     def day(self) -> str:
         return self.view().where(1).day("1970.01.01")
 
-    def block(self, blocked: bool = True) -> None:
-        """As the server blocks an index when the disk is full."""
-        self.ask("PUT", f"/{self.day()}/_settings", {BLOCK: blocked or None})
+    def make_read_only(self) -> None:
+        """As the server does when the disk is full."""
+        self.ask("PUT", f"/{self.day()}/_settings", {READ_ONLY: True})
 
-    def is_blocked(self) -> bool:
-        return BLOCK in self.ask("GET", f"/{self.day()}/_settings?flat_settings=true")[self.day()]["settings"]
+    def make_writable(self) -> None:
+        """As the server does when there is room again."""
+        self.ask("PUT", f"/{self.day()}/_settings", {READ_ONLY: None})
+
+    def is_read_only(self) -> bool:
+        return READ_ONLY in self.ask("GET", f"/{self.day()}/_settings?flat_settings=true")[self.day()]["settings"]
 
 
 @pytest.fixture
@@ -171,9 +175,9 @@ def test_what_a_busy_server_turns_away_is_sent_again(index: Index, monkeypatch: 
     monkeypatch.setattr(bulk, "BUSY_S", 0.5)
     view = index.view()
     at_once(view, BLOCKS[:5])
-    index.block()
-    eventually(lambda: not index.is_blocked(), lambda: "the server looks every 30 s whether there is room, and takes the block away")
-    index.block()
+    index.make_read_only()
+    eventually(lambda: not index.is_read_only(), lambda: "the server looks every 30 s whether there is room: then it does this itself")
+    index.make_read_only()
     projection = Projection(1, Audit(), view)
     for block in BLOCKS:
         projection.take(Columns(block))
@@ -186,7 +190,7 @@ def test_what_a_busy_server_turns_away_is_sent_again(index: Index, monkeypatch: 
     writing.start()
     writing.join(0.5)
     assert writing.is_alive(), "it waits"
-    index.block(False)
+    index.make_writable()
     writing.join(60)
     assert index.found() == naive(BLOCKS)
 
